@@ -1,0 +1,160 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// UpdateType is what an Update does.
+type UpdateType string
+
+const (
+	// UpUpdate is `pulumi up`.
+	UpUpdate UpdateType = "up"
+	// PreviewUpdate is `pulumi preview`.
+	PreviewUpdate UpdateType = "preview"
+	// RefreshUpdate is `pulumi refresh`.
+	RefreshUpdate UpdateType = "refresh"
+	// DestroyUpdate is `pulumi destroy`.
+	DestroyUpdate UpdateType = "destroy"
+)
+
+// Types of an Update's conditions, beside Ready, Reconciling and Stalled.
+const (
+	// UpdateConditionTypeComplete is True when the operation is over, however it went.
+	UpdateConditionTypeComplete = "Complete"
+	// UpdateConditionTypeFailed is True when the operation is over and did not succeed.
+	UpdateConditionTypeFailed = "Failed"
+	// UpdateConditionTypeProgressing is True while the operation runs.
+	UpdateConditionTypeProgressing = "Progressing"
+)
+
+// UpdateSpec says what is to be run, once.
+type UpdateSpec struct {
+	// workspaceName is the Workspace to run in.
+	// +optional
+	WorkspaceName string `json:"workspaceName,omitempty"`
+	// stackName is the stack to work on.
+	// +optional
+	StackName string `json:"stackName,omitempty"`
+	// type is up, preview, refresh or destroy.
+	// +optional
+	Type UpdateType `json:"type,omitempty"`
+	// ttlAfterCompleted is how long the Update is kept when it is complete, as a duration such as "24h".
+	// +optional
+	TTLAfterCompleted *string `json:"ttlAfterCompleted,omitempty"`
+	// parallel is the number of resource operations at once.
+	// +optional
+	Parallel *int32 `json:"parallel,omitempty"`
+	// message is recorded with the update.
+	// +optional
+	Message *string `json:"message,omitempty"`
+	// expectNoChanges makes any change a failure.
+	// +optional
+	ExpectNoChanges *bool `json:"expectNoChanges,omitempty"`
+	// replace lists URNs to replace.
+	// +optional
+	Replace []string `json:"replace,omitempty"`
+	// target lists the URNs to work on; others are left alone.
+	// +optional
+	Target []string `json:"target,omitempty"`
+	// targetDependents works on the dependents of the targets too.
+	// +optional
+	TargetDependents *bool `json:"targetDependents,omitempty"`
+	// refresh the state first.
+	// +optional
+	Refresh *bool `json:"refresh,omitempty"`
+	// continueOnError goes on after a resource failed.
+	// +optional
+	ContinueOnError *bool `json:"continueOnError,omitempty"`
+	// remove the stack from the backend after a destroy.
+	// +optional
+	Remove *bool `json:"remove,omitempty"`
+	// runProgram runs the program for refresh and destroy.
+	// +optional
+	RunProgram *bool `json:"runProgram,omitempty"`
+}
+
+// UpdateStatus is what the update controller recorded of the operation.
+type UpdateStatus struct {
+	// observedGeneration is the generation this status is about; -1 before the first.
+	// +kubebuilder:validation:Minimum=-1
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// startTime of the operation.
+	// +optional
+	StartTime *metav1.Time `json:"startTime,omitempty"`
+	// endTime of the operation.
+	// +optional
+	EndTime *metav1.Time `json:"endTime,omitempty"`
+	// permalink to the update in the backend's console.
+	// +optional
+	Permalink string `json:"permalink,omitempty"`
+	// message says how it went, or how far it is.
+	// +optional
+	Message string `json:"message,omitempty"`
+	// outputs is the name of the Secret with the stack's outputs.
+	// +optional
+	Outputs string `json:"outputs,omitempty"`
+	// projectInfo of the program that ran.
+	// +optional
+	ProjectInfo *ProjectInfo `json:"projectInfo,omitempty"`
+	// podUID is the pod the operation was given to. An operation is never given to a second one.
+	// +optional
+	PodUID string `json:"podUID,omitempty"`
+	// progress of the operation while it runs.
+	// +optional
+	Progress *UpdateProgress `json:"progress,omitempty"`
+	// changes counts the resources by what was done to them: create, update, delete, same, ….
+	// +optional
+	Changes map[string]int32 `json:"changes,omitempty"`
+	// conditions are Ready, Reconciling, Stalled, Progressing, Failed and Complete.
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// UpdateProgress is how far an operation is.
+type UpdateProgress struct {
+	// done is the number of resources that are done.
+	// +optional
+	Done int32 `json:"done,omitempty"`
+	// step is what is being done now, such as "creating kubernetes:core/v1:Namespace demo".
+	// +optional
+	Step string `json:"step,omitempty"`
+}
+
+// Update is one operation on one stack, run at most once.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:path=updates,scope=Namespaced,categories=pulumi
+// +kubebuilder:printcolumn:name="Workspace",type="string",JSONPath=".spec.workspaceName"
+// +kubebuilder:printcolumn:name="Type",type="string",priority=10,JSONPath=".spec.type"
+// +kubebuilder:printcolumn:name="Start Time",type="date",priority=10,JSONPath=".status.startTime"
+// +kubebuilder:printcolumn:name="End Time",type="date",priority=10,JSONPath=".status.endTime"
+// +kubebuilder:printcolumn:name="Progressing",type="string",JSONPath=".status.conditions[?(@.type==\"Progressing\")].status"
+// +kubebuilder:printcolumn:name="Failed",type="string",JSONPath=".status.conditions[?(@.type==\"Failed\")].status"
+// +kubebuilder:printcolumn:name="Complete",type="string",JSONPath=".status.conditions[?(@.type==\"Complete\")].status"
+// +kubebuilder:printcolumn:name="URL",type="string",JSONPath=".status.permalink"
+type Update struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec UpdateSpec `json:"spec,omitempty"`
+	// +kubebuilder:default={observedGeneration: -1}
+	Status UpdateStatus `json:"status,omitempty"`
+}
+
+// UpdateList is a list of Updates.
+//
+// +kubebuilder:object:root=true
+type UpdateList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Update `json:"items"`
+}
+
+func init() {
+	SchemeBuilder.Register(&Update{}, &UpdateList{})
+}

@@ -1,0 +1,65 @@
+package v1
+
+// Names that users and other software rely on.
+const (
+	// AnnotationReconciliationRequest on a Stack asks for one run per new value that is not empty.
+	AnnotationReconciliationRequest = "pulumi.com/reconciliation-request"
+
+	// Finalizer is on every Stack that a controller has seen alive.
+	Finalizer = "finalizer.stack.pulumi.com"
+
+	// LabelComponent on a Workspace or Update is "stack".
+	LabelComponent = "pulumi.com/component"
+	// LabelStackName on a Workspace or Update is the name of its Stack.
+	LabelStackName = "pulumi.com/stack-name"
+)
+
+// Reasons of a Stack's conditions.
+const (
+	// ReasonProcessingCompleted with Ready=True: the stack is in line with its source.
+	ReasonProcessingCompleted = "ProcessingCompleted"
+	// ReasonNotReadyInProgress with Ready=False: something is under way.
+	ReasonNotReadyInProgress = "NotReadyInProgress"
+	// ReasonNotReadyStalled with Ready=False: a person has to act.
+	ReasonNotReadyStalled = "NotReadyStalled"
+
+	// ReasonStackProcessing with Reconciling=True: a workspace or an update is under way.
+	ReasonStackProcessing = "StackProcessing"
+	// ReasonRetryingAfterFailure with Reconciling=True: the last update failed and is tried again later.
+	ReasonRetryingAfterFailure = "RetryingAfterFailure"
+	// ReasonPreviewFailed with Reconciling=True: the last preview failed and is tried again later.
+	ReasonPreviewFailed = "PreviewFailed"
+	// ReasonPrerequisiteNotSatisfied with Reconciling=True: another Stack has to succeed first.
+	ReasonPrerequisiteNotSatisfied = "PrerequisiteNotSatisfied"
+	// ReasonSourceUnavailable with Reconciling=True: the source is not there (yet).
+	ReasonSourceUnavailable = "SourceUnavailable"
+	// ReasonWorkspaceNotReady with Reconciling=True: the pod cannot start (yet).
+	ReasonWorkspaceNotReady = "WorkspaceNotReady"
+
+	// ReasonSpecInvalid with Stalled=True: the spec cannot work as it is.
+	ReasonSpecInvalid = "SpecInvalid"
+	// ReasonWorkspaceFailed with Stalled=True: the Workspace is stalled.
+	ReasonWorkspaceFailed = "WorkspaceFailed"
+	// ReasonUpdateFailed with Stalled=True: the update failed as often as it is tried.
+	ReasonUpdateFailed = "UpdateFailed"
+	// ReasonPulumiVersionTooLow with Stalled=True: the image's Pulumi CLI is too old.
+	ReasonPulumiVersionTooLow = "PulumiVersionTooLow"
+	// ReasonNamespaceTerminating with Stalled=True: the namespace goes and no pod can destroy the stack in it.
+	ReasonNamespaceTerminating = "NamespaceTerminating"
+)
+
+// Reasons of a Stack's events.
+const (
+	// EventStackConfigInvalid: the spec cannot work as it is.
+	EventStackConfigInvalid = "StackConfigInvalid"
+	// EventStackUpdateDetected: there is a reason to run.
+	EventStackUpdateDetected = "StackUpdateDetected"
+	// EventStackUpdateFailure: an update failed.
+	EventStackUpdateFailure = "StackUpdateFailure"
+	// EventStackCreated: an update succeeded.
+	EventStackCreated = "StackCreated"
+	// EventStackDestroyed: a destroy succeeded.
+	EventStackDestroyed = "StackDestroyed"
+	// EventWorkspaceDeleted: the Workspace was reclaimed.
+	EventWorkspaceDeleted = "WorkspaceDeleted"
+)

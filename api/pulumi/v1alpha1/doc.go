@@ -1,0 +1,22 @@
+// Package v1alpha1 owns the older version of Stack. Its spec is that of v1; of the status it knows only the
+// outputs and the last update.
+//
+// +kubebuilder:object:generate=true
+// +groupName=pulumi.com
+package v1alpha1
+
+import (
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/scheme"
+)
+
+var (
+	// GroupVersion is the group and version of this package's kinds.
+	GroupVersion = schema.GroupVersion{Group: "pulumi.com", Version: "v1alpha1"}
+
+	// SchemeBuilder registers this package's kinds.
+	SchemeBuilder = &scheme.Builder{GroupVersion: GroupVersion}
+
+	// AddToScheme adds this package's kinds to a scheme.
+	AddToScheme = SchemeBuilder.AddToScheme
+)
