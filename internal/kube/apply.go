@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 )
@@ -24,8 +25,9 @@ const (
 )
 
 // ApplyStatus makes status the whole of what the manager owns in the status of obj. It writes nothing if obj's
-// status, given as old, is the same. The object's UID goes along, so that a namesake that was made in the meantime
-// is not written to: that is a conflict.
+// status, given as old, is the same. The object's UID and resource version go along: a namesake that was made in the
+// meantime is not written to, and a reconcile of a stale copy never takes a newer record back; both are conflicts
+// (apierrors.IsConflict), which the next reconcile heals. On success obj has the new resource version.
 func ApplyStatus[T any](ctx context.Context, c client.Client, obj client.Object, manager string, old, status *T) error {
 	if equality.Semantic.DeepEqual(old, status) {
 		return nil
@@ -39,8 +41,17 @@ func ApplyStatus[T any](ctx context.Context, c client.Client, obj client.Object,
 		return err
 	}
 	patch.SetUID(obj.GetUID())
+	patch.SetResourceVersion(obj.GetResourceVersion())
 	patch.Object["status"] = fields
-	return c.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(patch), client.FieldOwner(manager), client.ForceOwnership)
+	data, err := patch.MarshalJSON()
+	if err != nil {
+		return fmt.Errorf("encode the status of %s: %w", obj.GetName(), err)
+	}
+	if err := c.Status().Patch(ctx, patch, client.RawPatch(types.ApplyPatchType, data), client.FieldOwner(manager), client.ForceOwnership); err != nil {
+		return err
+	}
+	obj.SetResourceVersion(patch.GetResourceVersion())
+	return nil
 }
 
 // Apply makes obj's fields what the manager wants of the object, creating it if it is not there. obj is updated to
@@ -64,7 +75,11 @@ func Apply(ctx context.Context, c client.Client, obj client.Object, manager stri
 	unstructured.RemoveNestedField(kind, "metadata", "creationTimestamp")
 	unstructured.RemoveNestedField(kind, "metadata", "managedFields")
 	unstructured.RemoveNestedField(kind, "metadata", "resourceVersion")
-	if err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(patch), client.FieldOwner(manager), client.ForceOwnership); err != nil {
+	data, err := patch.MarshalJSON()
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", obj.GetName(), err)
+	}
+	if err := c.Patch(ctx, patch, client.RawPatch(types.ApplyPatchType, data), client.FieldOwner(manager), client.ForceOwnership); err != nil {
 		return err
 	}
 	return runtime.DefaultUnstructuredConverter.FromUnstructured(patch.Object, obj)
