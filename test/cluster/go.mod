@@ -1,0 +1,3 @@
+module github.com/gantry-operator/gantry/test/cluster
+
+go 1.26

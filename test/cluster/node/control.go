@@ -1,0 +1,72 @@
+package node
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// grace is how long a component may take to end after it was asked.
+const grace = 10 * time.Second
+
+// serveControl answers one command per connection: lines, the last of which is
+// "ok" or begins with "error: ".
+func (n *node) serveControl(listener net.Listener) {
+	for {
+		connection, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer connection.Close()
+			line, err := bufio.NewReader(connection).ReadString('\n')
+			if err != nil {
+				return
+			}
+			if err := n.command(connection, strings.Fields(line)); err != nil {
+				fmt.Fprintf(connection, "error: %v\n", err)
+				return
+			}
+			fmt.Fprintln(connection, "ok")
+		}()
+	}
+}
+
+func (n *node) command(reply net.Conn, words []string) error {
+	if len(words) == 1 && words[0] == "status" {
+		for _, k := range n.keepers {
+			fmt.Fprintln(reply, k.status())
+		}
+		if !n.ready.Load() {
+			return fmt.Errorf("the cluster is still starting")
+		}
+		return nil
+	}
+	if len(words) != 2 {
+		return fmt.Errorf("no such command: %q", words)
+	}
+	k := n.keeper(words[1])
+	if k == nil {
+		return fmt.Errorf("no such component: %s", words[1])
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	switch words[0] {
+	case "start":
+		return k.start()
+	case "stop":
+		return k.stop(ctx, syscall.SIGTERM)
+	case "kill":
+		return k.stop(ctx, syscall.SIGKILL)
+	case "restart":
+		if err := k.stop(ctx, syscall.SIGTERM); err != nil {
+			return err
+		}
+		return k.start()
+	}
+	return fmt.Errorf("no such command: %s", words[0])
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// spec is an image to be built.
+type spec struct {
+	name, user, workdir          string
+	layers, env, entrypoint, cmd []string
+}
+
+func (s spec) build(out string) error {
+	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+	for _, file := range s.layers {
+		layer, err := openLayer(file)
+		if err != nil {
+			return err
+		}
+		history := v1.History{CreatedBy: "layer " + filepath.Base(file)}
+		if image, err = mutate.Append(image, mutate.Addendum{Layer: layer, History: history}); err != nil {
+			return fmt.Errorf("add layer %s: %w", file, err)
+		}
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		return fmt.Errorf("configure %s: %w", s.name, err)
+	}
+	config = config.DeepCopy()
+	config.OS, config.Architecture = "linux", runtime.GOARCH
+	config.Config = v1.Config{User: s.user, WorkingDir: s.workdir, Env: s.env, Entrypoint: s.entrypoint, Cmd: s.cmd}
+	if image, err = mutate.ConfigFile(image, config); err != nil {
+		return fmt.Errorf("configure %s: %w", s.name, err)
+	}
+	if strings.HasSuffix(out, ".tar") {
+		return s.writeArchive(out, image)
+	}
+	return s.writeLayout(out, image)
+}
+
+func (s spec) writeArchive(out string, image v1.Image) error {
+	tag, err := name.NewTag(s.name)
+	if err != nil {
+		return fmt.Errorf("the image's name: %w", err)
+	}
+	return tarball.WriteToFile(out, tag, image)
+}
+
+// writeLayout writes a folder in OCI layout with this one image. Layers that
+// are there already are not written again.
+func (s spec) writeLayout(out string, image v1.Image) error {
+	path, err := layout.Write(out, empty.Index)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", out, err)
+	}
+	named := layout.WithAnnotations(map[string]string{
+		"io.containerd.image.name":          s.name,
+		"org.opencontainers.image.ref.name": s.name[strings.LastIndex(s.name, ":")+1:],
+	})
+	if err := path.AppendImage(image, named); err != nil {
+		return fmt.Errorf("write %s: %w", out, err)
+	}
+	unused, err := path.GarbageCollect()
+	if err != nil {
+		return fmt.Errorf("tidy %s: %w", out, err)
+	}
+	for _, blob := range unused {
+		if err := path.RemoveBlob(blob); err != nil {
+			return fmt.Errorf("tidy %s: %w", out, err)
+		}
+	}
+	return nil
+}
+
+// layer is an archive on disk, stored as it is: packing it would cost more
+// time than it saves, since it never leaves the machine.
+type layer struct {
+	file string
+	hash v1.Hash
+	size int64
+}
+
+func openLayer(path string) (*layer, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read a layer: %w", err)
+	}
+	defer file.Close()
+	sum := sha256.New()
+	size, err := io.Copy(sum, file)
+	if err != nil {
+		return nil, fmt.Errorf("read a layer: %w", err)
+	}
+	return &layer{file: path, hash: v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum.Sum(nil))}, size: size}, nil
+}
+
+// Digest is the hash of the stored layer.
+func (l *layer) Digest() (v1.Hash, error) { return l.hash, nil }
+
+// DiffID is the hash of the unpacked layer, which is the same.
+func (l *layer) DiffID() (v1.Hash, error) { return l.hash, nil }
+
+// Compressed opens the stored layer.
+func (l *layer) Compressed() (io.ReadCloser, error) { return os.Open(l.file) }
+
+// Uncompressed opens the unpacked layer.
+func (l *layer) Uncompressed() (io.ReadCloser, error) { return os.Open(l.file) }
+
+// Size is the stored layer's length.
+func (l *layer) Size() (int64, error) { return l.size, nil }
+
+// MediaType says that the layer is not packed.
+func (l *layer) MediaType() (types.MediaType, error) { return types.OCIUncompressedLayer, nil }
