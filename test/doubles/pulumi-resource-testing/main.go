@@ -1,0 +1,25 @@
+// Command pulumi-resource-testing is a Pulumi provider for tests: a resource that takes its time, one
+// that fails, and one that repeats what it is told.
+package main
+
+import (
+	_ "embed"
+	"fmt"
+	"os"
+
+	"github.com/gantry-operator/gantry/test/doubles/provider"
+)
+
+// version is the plugin's.
+const version = "1.0.0"
+
+//go:embed schema.json
+var schema string
+
+func main() {
+	plugin := newTestProvider(schema, os.Getenv("GANTRY_TESTING_LOG"))
+	if err := provider.Serve(os.Stdout, plugin); err != nil {
+		fmt.Fprintln(os.Stderr, "pulumi-resource-testing:", err)
+		os.Exit(1)
+	}
+}
