@@ -2,6 +2,8 @@ package v1alpha1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gantry-operator/gantry/api/internal/lenient"
 )
 
 // UpdateType is what an Update does.
@@ -72,6 +74,19 @@ type UpdateSpec struct {
 	// runProgram runs the program for refresh and destroy.
 	// +optional
 	RunProgram *bool `json:"runProgram,omitempty"`
+
+	// Unreadable names the fields whose values the schema admits but that could not be read, and why; they are
+	// left empty. A spec with such a field must not be acted on. It is never stored.
+	Unreadable string `json:"-"`
+}
+
+// UnmarshalJSON reads what can be read, so that one odd object does not stop the others from being listed.
+func (s *UpdateSpec) UnmarshalJSON(data []byte) error {
+	type plain UpdateSpec
+	read, unreadable, err := lenient.Unmarshal[plain](data)
+	*s = UpdateSpec(read)
+	s.Unreadable = unreadable
+	return err
 }
 
 // UpdateStatus is what the update controller recorded of the operation.
@@ -114,6 +129,14 @@ type UpdateStatus struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
+// UnmarshalJSON reads what can be read. What cannot is left empty and recorded anew: only controllers write it.
+func (s *UpdateStatus) UnmarshalJSON(data []byte) error {
+	type plain UpdateStatus
+	read, _, err := lenient.Unmarshal[plain](data)
+	*s = UpdateStatus(read)
+	return err
+}
+
 // UpdateProgress is how far an operation is.
 type UpdateProgress struct {
 	// done is the number of resources that are done.
@@ -138,12 +161,18 @@ type UpdateProgress struct {
 // +kubebuilder:printcolumn:name="Complete",type="string",JSONPath=".status.conditions[?(@.type==\"Complete\")].status"
 // +kubebuilder:printcolumn:name="URL",type="string",JSONPath=".status.permalink"
 type Update struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+	// metadata of the object.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
+	// spec says what is to be run.
+	// +optional
 	Spec UpdateSpec `json:"spec,omitempty"`
-	// +kubebuilder:default={observedGeneration: -1}
-	Status UpdateStatus `json:"status,omitempty"`
+	// status is what was recorded of the operation.
+	// +kubebuilder:default:={"observedGeneration":-1}
+	// +optional
+	Status UpdateStatus `json:"status,omitempty,omitzero"`
 }
 
 // UpdateList is a list of Updates.

@@ -4,6 +4,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gantry-operator/gantry/api/internal/lenient"
 )
 
 // SecurityProfile names how much the pod of a Workspace may do.
@@ -66,11 +68,11 @@ type WorkspaceSpec struct {
 	// +listType=map
 	// +listMapKey=name
 	// +optional
-	Env []corev1.EnvVar `json:"env,omitempty"`
+	Env []corev1.EnvVar `json:"env,omitempty" patchStrategy:"merge" patchMergeKey:"name"`
 
 	// resources of the pulumi container. Requests default to 64Mi of memory and 100m of CPU.
 	// +optional
-	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
+	Resources corev1.ResourceRequirements `json:"resources,omitempty,omitzero"`
 
 	// podTemplate is merged into the generated pod (strategic merge). It is kept as it is given and
 	// checked when the pod is built.
@@ -99,159 +101,20 @@ type WorkspaceSpec struct {
 	// +listType=map
 	// +listMapKey=name
 	// +optional
-	Stacks []WorkspaceStack `json:"stacks,omitempty"`
+	Stacks []WorkspaceStack `json:"stacks,omitempty" patchStrategy:"merge" patchMergeKey:"name"`
+
+	// Unreadable names the fields whose values the schema admits but that could not be read, and why; they are
+	// left empty. A spec with such a field must not be acted on. It is never stored.
+	Unreadable string `json:"-"`
 }
 
-// KubeconfigType names where a kubeconfig comes from.
-// +kubebuilder:validation:Enum=InCluster;None;Secret
-type KubeconfigType string
-
-const (
-	// KubeconfigInCluster is a generated kubeconfig of the pod's own cluster and ServiceAccount.
-	KubeconfigInCluster KubeconfigType = "InCluster"
-	// KubeconfigNone leaves kubernetes:kubeconfig alone.
-	KubeconfigNone KubeconfigType = "None"
-	// KubeconfigSecret takes the kubeconfig from a key of a Secret.
-	KubeconfigSecret KubeconfigType = "Secret"
-)
-
-// KubeconfigSource says where the value of the stack configuration kubernetes:kubeconfig comes from.
-// A value that the user's own configuration gives always wins.
-// +kubebuilder:validation:XValidation:rule="(self.type == 'Secret') == has(self.secretRef)",message="secretRef is needed with type Secret, and only then"
-type KubeconfigSource struct {
-	// type is InCluster (default), None or Secret.
-	// +kubebuilder:default=InCluster
-	// +optional
-	Type KubeconfigType `json:"type,omitempty"`
-
-	// secretRef names the Secret, in the same namespace, and the key that holds the kubeconfig.
-	// +optional
-	SecretRef *SecretKey `json:"secretRef,omitempty"`
-}
-
-// SecretKey is one key of a Secret of the same namespace.
-type SecretKey struct {
-	// name of the Secret.
-	// +kubebuilder:validation:MinLength=1
-	// +required
-	Name string `json:"name"`
-
-	// key in the Secret.
-	// +kubebuilder:validation:MinLength=1
-	// +required
-	Key string `json:"key"`
-}
-
-// GitSource is a commit of a git repository.
-type GitSource struct {
-	// url of the repository.
-	// +optional
-	URL string `json:"url,omitempty"`
-	// ref is a commit, branch or tag.
-	// +optional
-	Ref string `json:"ref,omitempty"`
-	// dir is the directory of the program in the repository.
-	// +optional
-	Dir string `json:"dir,omitempty"`
-	// auth says how to authenticate.
-	// +optional
-	Auth *GitAuth `json:"auth,omitempty"`
-	// shallow fetches one commit instead of the history.
-	// +optional
-	Shallow bool `json:"shallow,omitempty"`
-}
-
-// GitAuth is how to authenticate to a git host. Every field names a key of a Secret.
-type GitAuth struct {
-	// sshPrivateKey is a private key for SSH.
-	// +optional
-	SSHPrivateKey *corev1.SecretKeySelector `json:"sshPrivateKey,omitempty"`
-	// username for basic authentication.
-	// +optional
-	Username *corev1.SecretKeySelector `json:"username,omitempty"`
-	// password for basic authentication, or the passphrase of the private key.
-	// +optional
-	Password *corev1.SecretKeySelector `json:"password,omitempty"`
-	// token for token authentication.
-	// +optional
-	Token *corev1.SecretKeySelector `json:"token,omitempty"`
-	// githubApp authenticates as an installation of a GitHub App.
-	// +optional
-	GitHubApp *GitHubAppAuth `json:"githubApp,omitempty"`
-}
-
-// GitHubAppAuth names an installation of a GitHub App and its key.
-type GitHubAppAuth struct {
-	// appID is the App's ID.
-	// +required
-	AppID *corev1.SecretKeySelector `json:"appID"`
-	// installationID is the installation's ID.
-	// +required
-	InstallationID *corev1.SecretKeySelector `json:"installationID"`
-	// privateKey is the App's private key, in PEM.
-	// +required
-	PrivateKey *corev1.SecretKeySelector `json:"privateKey"`
-}
-
-// FluxSource is a tar.gz archive that is named by its digest.
-type FluxSource struct {
-	// url of the archive.
-	// +optional
-	URL string `json:"url,omitempty"`
-	// digest of the archive, as "sha256:<hex>".
-	// +optional
-	Digest string `json:"digest,omitempty"`
-	// dir is the directory of the program in the archive.
-	// +optional
-	Dir string `json:"dir,omitempty"`
-}
-
-// LocalSource is a directory of the image.
-type LocalSource struct {
-	// dir is the directory of the program.
-	// +optional
-	Dir string `json:"dir,omitempty"`
-}
-
-// ProjectInfo is what Pulumi needs to know of a project to work on its stacks' state.
-type ProjectInfo struct {
-	// name of the project.
-	// +required
-	Name string `json:"name"`
-	// runtime of the project, such as "yaml" or "nodejs".
-	// +required
-	Runtime string `json:"runtime"`
-}
-
-// EmbeddedObjectMeta is the part of an object's metadata that a template may set.
-type EmbeddedObjectMeta struct {
-	// labels to add.
-	// +optional
-	Labels map[string]string `json:"labels,omitempty"`
-	// annotations to add.
-	// +optional
-	Annotations map[string]string `json:"annotations,omitempty"`
-}
-
-// EmbeddedPodTemplate is a partial pod, merged into the generated one.
-type EmbeddedPodTemplate struct {
-	// metadata of the pod.
-	// +optional
-	Metadata EmbeddedObjectMeta `json:"metadata,omitempty"`
-
-	// spec is a partial PodSpec.
-	// +kubebuilder:validation:Type=object
-	// +kubebuilder:validation:Schemaless
-	// +kubebuilder:pruning:PreserveUnknownFields
-	// +optional
-	Spec *apiextensionsv1.JSON `json:"spec,omitempty"`
-}
-
-// EmbeddedServiceTemplate is a partial Service.
-type EmbeddedServiceTemplate struct {
-	// metadata of the Service.
-	// +optional
-	Metadata EmbeddedObjectMeta `json:"metadata,omitempty"`
+// UnmarshalJSON reads what can be read, so that one odd object does not stop the others from being listed.
+func (s *WorkspaceSpec) UnmarshalJSON(data []byte) error {
+	type plain WorkspaceSpec
+	read, unreadable, err := lenient.Unmarshal[plain](data)
+	*s = WorkspaceSpec(read)
+	s.Unreadable = unreadable
+	return err
 }
 
 // WorkspaceStack is one stack of a Workspace.
@@ -272,7 +135,7 @@ type WorkspaceStack struct {
 	// +listType=map
 	// +listMapKey=key
 	// +optional
-	Config []ConfigItem `json:"config,omitempty"`
+	Config []ConfigItem `json:"config,omitempty" patchStrategy:"merge" patchMergeKey:"key"`
 
 	// environment lists Pulumi ESC environments.
 	// +listType=atomic
@@ -298,6 +161,7 @@ type ConfigItem struct {
 	Value *apiextensionsv1.JSON `json:"value,omitempty"`
 
 	// valueFrom takes the value from the pod.
+	// +structType=atomic
 	// +optional
 	ValueFrom *ConfigValueFrom `json:"valueFrom,omitempty"`
 
@@ -307,7 +171,6 @@ type ConfigItem struct {
 }
 
 // ConfigValueFrom takes a value from the pulumi container.
-// +structType=atomic
 type ConfigValueFrom struct {
 	// env is an environment variable.
 	// +optional
@@ -346,6 +209,14 @@ type WorkspaceStatus struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
+// UnmarshalJSON reads what can be read. What cannot is left empty and recorded anew: only controllers write it.
+func (s *WorkspaceStatus) UnmarshalJSON(data []byte) error {
+	type plain WorkspaceStatus
+	read, _, err := lenient.Unmarshal[plain](data)
+	*s = WorkspaceStatus(read)
+	return err
+}
+
 // Workspace is where stacks run: at most one pod, which exists only while there is something to do.
 //
 // +kubebuilder:object:root=true
@@ -355,12 +226,18 @@ type WorkspaceStatus struct {
 // +kubebuilder:printcolumn:name="Ready",type="string",JSONPath=".status.conditions[?(@.type==\"Ready\")].status"
 // +kubebuilder:printcolumn:name="Address",type="string",JSONPath=".status.address"
 type Workspace struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+	// metadata of the object.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
+	// spec says where stacks run.
+	// +optional
 	Spec WorkspaceSpec `json:"spec,omitempty"`
-	// +kubebuilder:default={observedGeneration: -1}
-	Status WorkspaceStatus `json:"status,omitempty"`
+	// status is what the workspace controller saw.
+	// +kubebuilder:default:={"observedGeneration":-1}
+	// +optional
+	Status WorkspaceStatus `json:"status,omitempty,omitzero"`
 }
 
 // WorkspaceList is a list of Workspaces.

@@ -5,6 +5,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/api/internal/lenient"
 )
 
 // StackSpec says what stack is wanted: its source, its configuration and how it is kept.
@@ -147,172 +148,19 @@ type StackSpec struct {
 	// pod runs in, as the stack's ServiceAccount.
 	// +optional
 	Kubeconfig *autov1alpha1.KubeconfigSource `json:"kubeconfig,omitempty"`
+
+	// Unreadable names the fields whose values the schema admits but that could not be read, and why; they are
+	// left empty. A spec with such a field must not be acted on. It is never stored.
+	Unreadable string `json:"-"`
 }
 
-// WorkspaceReclaimPolicy says what happens to a Workspace after a success.
-type WorkspaceReclaimPolicy string
-
-const (
-	// WorkspaceReclaimRetain keeps the Workspace; its pod goes after the idle time.
-	WorkspaceReclaimRetain WorkspaceReclaimPolicy = "Retain"
-	// WorkspaceReclaimDelete deletes the Workspace.
-	WorkspaceReclaimDelete WorkspaceReclaimPolicy = "Delete"
-)
-
-// ProgramReference names a Program of the same namespace.
-type ProgramReference struct {
-	// name of the Program.
-	// +required
-	Name string `json:"name"`
-}
-
-// FluxSource is a Flux source and a directory in its artifact.
-type FluxSource struct {
-	// sourceRef names the source object.
-	// +required
-	SourceRef FluxSourceReference `json:"sourceRef"`
-	// dir is the directory of the program in the artifact.
-	// +optional
-	Dir string `json:"dir,omitempty"`
-}
-
-// FluxSourceReference names an object that has a Flux artifact in its status.
-type FluxSourceReference struct {
-	// apiVersion of the source.
-	// +required
-	APIVersion string `json:"apiVersion"`
-	// kind of the source.
-	// +required
-	Kind string `json:"kind"`
-	// name of the source.
-	// +required
-	Name string `json:"name"`
-}
-
-// PrerequisiteRef is a Stack that has to succeed first.
-type PrerequisiteRef struct {
-	// name of the Stack.
-	// +required
-	Name string `json:"name"`
-	// requirement it has to meet.
-	// +optional
-	Requirement *RequirementSpec `json:"requirement,omitempty"`
-}
-
-// RequirementSpec is what a prerequisite has to meet.
-type RequirementSpec struct {
-	// succeededWithinDuration is how old its last success may be, as a duration such as "1h".
-	// +optional
-	SucceededWithinDuration string `json:"succeededWithinDuration,omitempty"`
-}
-
-// ConfigMapRef is one key of a ConfigMap of the same namespace.
-type ConfigMapRef struct {
-	// name of the ConfigMap.
-	// +required
-	Name string `json:"name"`
-	// key in the ConfigMap.
-	// +required
-	Key string `json:"key"`
-	// json parses the value as JSON.
-	// +optional
-	JSON *bool `json:"json,omitempty"`
-}
-
-// StackUpdateState is how the last update ended.
-type StackUpdateState string
-
-const (
-	// SucceededStackState is a success.
-	SucceededStackState StackUpdateState = "succeeded"
-	// FailedStackState is a failure.
-	FailedStackState StackUpdateState = "failed"
-)
-
-// LastUpdate is what is on record of the last update of the stack.
-type LastUpdate struct {
-	// generation of the Stack that the update was for.
-	// +optional
-	Generation int64 `json:"generation,omitempty"`
-	// reconcileRequest that the update answered.
-	// +optional
-	ReconcileRequest string `json:"reconcileRequest,omitempty"`
-	// name of the Update.
-	// +optional
-	Name string `json:"name,omitempty"`
-	// type of the Update.
-	// +optional
-	Type autov1alpha1.UpdateType `json:"type,omitempty"`
-	// state is succeeded or failed.
-	// +optional
-	State StackUpdateState `json:"state,omitempty"`
-	// message says why it failed.
-	// +optional
-	Message string `json:"message,omitempty"`
-	// lastAttemptedCommit is the revision of the source that was tried last.
-	// +optional
-	LastAttemptedCommit string `json:"lastAttemptedCommit,omitempty"`
-	// lastSuccessfulCommit is the revision of the source that succeeded last.
-	// +optional
-	LastSuccessfulCommit string `json:"lastSuccessfulCommit,omitempty"`
-	// permalink to the update in the backend's console.
-	// +optional
-	Permalink string `json:"permalink,omitempty"`
-	// lastResyncTime is when the result was recorded.
-	// +optional
-	LastResyncTime metav1.Time `json:"lastResyncTime,omitempty"`
-	// failures counts the failed attempts since the last success or change.
-	// +optional
-	Failures int64 `json:"failures,omitempty"`
-	// reason of the failure, in one word.
-	// +optional
-	Reason string `json:"reason,omitempty"`
-}
-
-// CurrentUpdate is the update under way.
-type CurrentUpdate struct {
-	// generation of the Stack that the update is for.
-	// +optional
-	Generation int64 `json:"generation,omitempty"`
-	// reconcileRequest that the update answers.
-	// +optional
-	ReconcileRequest string `json:"reconcileRequest,omitempty"`
-	// name of the Update.
-	// +optional
-	Name string `json:"name,omitempty"`
-	// commit is the revision of the source.
-	// +optional
-	Commit string `json:"commit,omitempty"`
-}
-
-// StackStatus is what the stack controller saw and did.
-type StackStatus struct {
-	// outputs of the stack; secret ones read "[secret]".
-	// +optional
-	Outputs map[string]apiextensionsv1.JSON `json:"outputs,omitempty"`
-	// lastUpdate is the last update's record.
-	// +optional
-	LastUpdate *LastUpdate `json:"lastUpdate,omitempty"`
-	// observedGeneration is the generation this status is about; -1 before the first.
-	// +optional
-	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// observedReconcileRequest is the request that was seen last.
-	// +optional
-	ObservedReconcileRequest string `json:"observedReconcileRequest,omitempty"`
-	// currentUpdate is the update under way.
-	// +optional
-	CurrentUpdate *CurrentUpdate `json:"currentUpdate,omitempty"`
-	// projectInfo of the program that ran last.
-	// +optional
-	ProjectInfo *autov1alpha1.ProjectInfo `json:"projectInfo,omitempty"`
-	// applied is true once an up was started, so that there may be resources to destroy.
-	// +optional
-	Applied bool `json:"applied,omitempty"`
-	// conditions are Ready, Reconciling and Stalled.
-	// +listType=map
-	// +listMapKey=type
-	// +optional
-	Conditions []metav1.Condition `json:"conditions,omitempty"`
+// UnmarshalJSON reads what can be read, so that one odd object does not stop the others from being listed.
+func (s *StackSpec) UnmarshalJSON(data []byte) error {
+	type plain StackSpec
+	read, unreadable, err := lenient.Unmarshal[plain](data)
+	*s = StackSpec(read)
+	s.Unreadable = unreadable
+	return err
 }
 
 // Stack is a Pulumi stack that is kept in line with its source.
@@ -321,7 +169,7 @@ type StackStatus struct {
 // +kubebuilder:subresource:status
 // +kubebuilder:storageversion
 // +kubebuilder:resource:path=stacks,scope=Namespaced,categories=pulumi
-// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 42",message="name may not exceed 42 characters"
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 42",message="the name of a Stack may not exceed 42 characters"
 // +kubebuilder:printcolumn:name="Stack",type="string",priority=10,JSONPath=".spec.stack"
 // +kubebuilder:printcolumn:name="Last Update",type="string",JSONPath=".status.lastUpdate.state"
 // +kubebuilder:printcolumn:name="Age",type="date",JSONPath=".status.lastUpdate.lastResyncTime"
@@ -331,12 +179,18 @@ type StackStatus struct {
 // +kubebuilder:printcolumn:name="Stalled",type="string",JSONPath=".status.conditions[?(@.type==\"Stalled\")].reason"
 // +kubebuilder:printcolumn:name="Permalink",type="string",JSONPath=".status.lastUpdate.permalink"
 type Stack struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+	// metadata of the object.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
+	// spec says what stack is wanted.
+	// +optional
 	Spec StackSpec `json:"spec,omitempty"`
-	// +kubebuilder:default={observedGeneration: -1}
-	Status StackStatus `json:"status,omitempty"`
+	// status is what the stack controller saw and did.
+	// +kubebuilder:default:={"observedGeneration":-1}
+	// +optional
+	Status StackStatus `json:"status,omitempty,omitzero"`
 }
 
 // StackList is a list of Stacks.

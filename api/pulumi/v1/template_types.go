@@ -16,12 +16,18 @@ type WorkspaceTemplate struct {
 	// kind is Workspace.
 	// +optional
 	Kind string `json:"kind,omitempty"`
-	// metadata of the Workspace: labels and annotations.
+	// metadata of the Workspace. Only labels and annotations are used.
 	// +optional
-	Metadata *autov1alpha1.EmbeddedObjectMeta `json:"metadata,omitempty"`
+	Metadata *TemplateObjectMeta `json:"metadata,omitempty"`
 	// spec of the Workspace.
 	// +optional
 	Spec *WorkspaceTemplateSpec `json:"spec,omitempty"`
+	// status is accepted and not used.
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +optional
+	Status *apiextensionsv1.JSON `json:"status,omitempty"`
 }
 
 // WorkspaceTemplateSpec is a partial WorkspaceSpec; its fields mean what the Workspace's mean.
@@ -43,7 +49,7 @@ type WorkspaceTemplateSpec struct {
 	AgentPath string `json:"agentPath,omitempty"`
 	// git is a git source.
 	// +optional
-	Git *autov1alpha1.GitSource `json:"git,omitempty"`
+	Git *TemplateGitSource `json:"git,omitempty"`
 	// flux is an artifact.
 	// +optional
 	Flux *autov1alpha1.FluxSource `json:"flux,omitempty"`
@@ -52,7 +58,7 @@ type WorkspaceTemplateSpec struct {
 	Local *autov1alpha1.LocalSource `json:"local,omitempty"`
 	// projectInfo makes a project without a program.
 	// +optional
-	ProjectInfo *autov1alpha1.ProjectInfo `json:"projectInfo,omitempty"`
+	ProjectInfo *TemplateProjectInfo `json:"projectInfo,omitempty"`
 	// envFrom is added to the pulumi container.
 	// +optional
 	EnvFrom []corev1.EnvFromSource `json:"envFrom,omitempty"`
@@ -127,10 +133,28 @@ type UpdateTemplate struct {
 	// kind is Update.
 	// +optional
 	Kind string `json:"kind,omitempty"`
-	// metadata of the Update: labels and annotations.
+	// metadata of the Update. Only labels and annotations are used.
 	// +optional
-	Metadata *autov1alpha1.EmbeddedObjectMeta `json:"metadata,omitempty"`
+	Metadata *TemplateObjectMeta `json:"metadata,omitempty"`
 	// spec of the Update.
 	// +optional
 	Spec *autov1alpha1.UpdateSpec `json:"spec,omitempty"`
+	// status is accepted and not used.
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +optional
+	Status *apiextensionsv1.JSON `json:"status,omitempty"`
+}
+
+// TemplateObjectMeta is the metadata of a template. An object's other metadata is accepted and not used.
+//
+// +kubebuilder:pruning:PreserveUnknownFields
+type TemplateObjectMeta struct {
+	// labels to add.
+	// +optional
+	Labels map[string]string `json:"labels,omitempty"`
+	// annotations to add.
+	// +optional
+	Annotations map[string]string `json:"annotations,omitempty"`
 }

@@ -1,5 +1,5 @@
-// Package v1alpha1 owns the older version of Stack. Its spec is that of v1; of the status it knows only the
-// outputs and the last update.
+// Package v1alpha1 owns the older version of Stack. Its spec and status are those of v1; it has no columns and no
+// limit on the name.
 //
 // +kubebuilder:object:generate=true
 // +groupName=pulumi.com

@@ -1,24 +1,10 @@
 package v1alpha1
 
 import (
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 )
-
-// StackStatus is the part of the status that this version knows.
-type StackStatus struct {
-	// outputs of the stack; secret ones read "[secret]".
-	// +optional
-	Outputs map[string]apiextensionsv1.JSON `json:"outputs,omitempty"`
-	// lastUpdate is the last update's record.
-	// +optional
-	LastUpdate *pulumiv1.LastUpdate `json:"lastUpdate,omitempty"`
-	// observedGeneration is the generation this status is about; -1 before the first.
-	// +optional
-	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-}
 
 // Stack is a Pulumi stack that is kept in line with its source. Use pulumi.com/v1 instead.
 //
@@ -26,12 +12,19 @@ type StackStatus struct {
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:path=stacks,scope=Namespaced,categories=pulumi
 type Stack struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+	// metadata of the object.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
+	// spec says what stack is wanted.
+	// +optional
 	Spec pulumiv1.StackSpec `json:"spec,omitempty"`
-	// +kubebuilder:default={observedGeneration: -1}
-	Status StackStatus `json:"status,omitempty"`
+	// status is what the stack controller saw and did. It is v1's: a narrower one would lose v1's fields whenever
+	// an object is written through this version.
+	// +kubebuilder:default:={"observedGeneration":-1}
+	// +optional
+	Status pulumiv1.StackStatus `json:"status,omitempty,omitzero"`
 }
 
 // StackList is a list of Stacks.

@@ -1,0 +1,142 @@
+package v1
+
+import (
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+)
+
+// The types of this file describe the usual parts of a program in the CRD, for `kubectl explain` and for editors.
+// Nothing reads a program through them. A key that they do not name is kept.
+
+// ProgramSchema is the outermost part of a program.
+//
+// +kubebuilder:object:generate=false
+type ProgramSchema struct {
+	// configuration declares the configuration keys that the program reads.
+	// +optional
+	Configuration map[string]programConfiguration `json:"configuration,omitempty"`
+	// resources of the program, by name.
+	// +optional
+	Resources map[string]programResource `json:"resources,omitempty"`
+	// variables are values that other parts refer to, by name.
+	// +optional
+	Variables map[string]programExpression `json:"variables,omitempty"`
+	// outputs of the stack, by name.
+	// +optional
+	Outputs map[string]programExpression `json:"outputs,omitempty"`
+	// packages maps names of packages to where they come from: a source, or a description of one.
+	// +optional
+	Packages map[string]programExpression `json:"packages,omitempty"`
+}
+
+// programExpression is any value; strings in it may hold ${interpolations}.
+//
+// +kubebuilder:validation:Schemaless
+// +kubebuilder:pruning:PreserveUnknownFields
+type programExpression = apiextensionsv1.JSON
+
+// programConfiguration declares one configuration key.
+//
+// +kubebuilder:pruning:PreserveUnknownFields
+type programConfiguration struct {
+	// type of the value, such as String, Number, Boolean, List<Number> or List<String>.
+	// +optional
+	Type string `json:"type,omitempty"`
+	// default is the value when the stack's configuration has none.
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +optional
+	Default *programExpression `json:"default,omitempty"`
+}
+
+// programResource is one resource.
+//
+// +kubebuilder:pruning:PreserveUnknownFields
+type programResource struct {
+	// type is the token of the resource's type, such as kubernetes:core/v1:ConfigMap.
+	// +kubebuilder:validation:MinLength=1
+	// +required
+	Type string `json:"type"`
+	// properties are the resource's inputs, by name.
+	// +optional
+	Properties map[string]programExpression `json:"properties,omitempty"`
+	// options say how Pulumi treats the resource.
+	// +optional
+	Options *programOptions `json:"options,omitempty"`
+	// get reads an existing resource instead of making one.
+	// +optional
+	Get *programGet `json:"get,omitempty"`
+}
+
+// programOptions say how Pulumi treats a resource.
+//
+// +kubebuilder:pruning:PreserveUnknownFields
+type programOptions struct {
+	// additionalSecretOutputs names outputs that are secret.
+	// +optional
+	AdditionalSecretOutputs []string `json:"additionalSecretOutputs,omitempty"`
+	// aliases are other names that the resource had: URNs, or descriptions of them.
+	// +optional
+	Aliases []programExpression `json:"aliases,omitempty"`
+	// customTimeouts of the provider's operations.
+	// +optional
+	CustomTimeouts *programTimeouts `json:"customTimeouts,omitempty"`
+	// deleteBeforeReplace deletes the old resource before its replacement is made.
+	// +optional
+	DeleteBeforeReplace bool `json:"deleteBeforeReplace,omitempty"`
+	// dependsOn lists resources that come first.
+	// +optional
+	DependsOn []programExpression `json:"dependsOn,omitempty"`
+	// ignoreChanges lists properties whose changes are ignored.
+	// +optional
+	IgnoreChanges []string `json:"ignoreChanges,omitempty"`
+	// import is the ID of an existing resource to take over.
+	// +optional
+	Import string `json:"import,omitempty"`
+	// parent of the resource.
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +optional
+	Parent *programExpression `json:"parent,omitempty"`
+	// protect the resource from being deleted.
+	// +optional
+	Protect bool `json:"protect,omitempty"`
+	// provider of the resource.
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +optional
+	Provider *programExpression `json:"provider,omitempty"`
+	// providers of a component's resources, by package.
+	// +optional
+	Providers map[string]programExpression `json:"providers,omitempty"`
+	// version of the provider's plugin.
+	// +optional
+	Version string `json:"version,omitempty"`
+}
+
+// programTimeouts are durations such as "5m".
+//
+// +kubebuilder:pruning:PreserveUnknownFields
+type programTimeouts struct {
+	// create may take this long.
+	// +optional
+	Create string `json:"create,omitempty"`
+	// delete may take this long.
+	// +optional
+	Delete string `json:"delete,omitempty"`
+	// update may take this long.
+	// +optional
+	Update string `json:"update,omitempty"`
+}
+
+// programGet names an existing resource.
+//
+// +kubebuilder:pruning:PreserveUnknownFields
+type programGet struct {
+	// id of the resource.
+	// +kubebuilder:validation:MinLength=1
+	// +required
+	ID string `json:"id"`
+	// state narrows the search, by property.
+	// +optional
+	State map[string]programExpression `json:"state,omitempty"`
+}

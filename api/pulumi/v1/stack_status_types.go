@@ -1,0 +1,113 @@
+package v1
+
+import (
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/api/internal/lenient"
+)
+
+// StackUpdateState is how the last update ended.
+type StackUpdateState string
+
+const (
+	// SucceededStackState is a success.
+	SucceededStackState StackUpdateState = "succeeded"
+	// FailedStackState is a failure.
+	FailedStackState StackUpdateState = "failed"
+)
+
+// LastUpdate is what is on record of the last update of the stack.
+type LastUpdate struct {
+	// generation of the Stack that the update was for.
+	// +optional
+	Generation int64 `json:"generation,omitempty"`
+	// reconcileRequest that the update answered.
+	// +optional
+	ReconcileRequest string `json:"reconcileRequest,omitempty"`
+	// name of the Update.
+	// +optional
+	Name string `json:"name,omitempty"`
+	// type of the Update.
+	// +optional
+	Type autov1alpha1.UpdateType `json:"type,omitempty"`
+	// state is succeeded or failed.
+	// +optional
+	State StackUpdateState `json:"state,omitempty"`
+	// message says why it failed.
+	// +optional
+	Message string `json:"message,omitempty"`
+	// lastAttemptedCommit is the revision of the source that was tried last.
+	// +optional
+	LastAttemptedCommit string `json:"lastAttemptedCommit,omitempty"`
+	// lastSuccessfulCommit is the revision of the source that succeeded last.
+	// +optional
+	LastSuccessfulCommit string `json:"lastSuccessfulCommit,omitempty"`
+	// permalink to the update in the backend's console.
+	// +optional
+	Permalink string `json:"permalink,omitempty"`
+	// lastResyncTime is when the result was recorded.
+	// +optional
+	LastResyncTime metav1.Time `json:"lastResyncTime,omitempty,omitzero"`
+	// failures counts the failed attempts since the last success or change.
+	// +optional
+	Failures int64 `json:"failures,omitempty"`
+	// reason of the failure, in one word.
+	// +optional
+	Reason string `json:"reason,omitempty"`
+}
+
+// CurrentUpdate is the update under way.
+type CurrentUpdate struct {
+	// generation of the Stack that the update is for.
+	// +optional
+	Generation int64 `json:"generation,omitempty"`
+	// reconcileRequest that the update answers.
+	// +optional
+	ReconcileRequest string `json:"reconcileRequest,omitempty"`
+	// name of the Update.
+	// +optional
+	Name string `json:"name,omitempty"`
+	// commit is the revision of the source.
+	// +optional
+	Commit string `json:"commit,omitempty"`
+}
+
+// StackStatus is what the stack controller saw and did.
+type StackStatus struct {
+	// outputs of the stack; secret ones read "[secret]".
+	// +optional
+	Outputs map[string]apiextensionsv1.JSON `json:"outputs,omitempty"`
+	// lastUpdate is the last update's record.
+	// +optional
+	LastUpdate *LastUpdate `json:"lastUpdate,omitempty"`
+	// observedGeneration is the generation this status is about; -1 before the first.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// observedReconcileRequest is the request that was seen last.
+	// +optional
+	ObservedReconcileRequest string `json:"observedReconcileRequest,omitempty"`
+	// currentUpdate is the update under way.
+	// +optional
+	CurrentUpdate *CurrentUpdate `json:"currentUpdate,omitempty"`
+	// projectInfo of the program that ran last.
+	// +optional
+	ProjectInfo *autov1alpha1.ProjectInfo `json:"projectInfo,omitempty"`
+	// applied is true once an up was started, so that there may be resources to destroy.
+	// +optional
+	Applied bool `json:"applied,omitempty"`
+	// conditions are Ready, Reconciling and Stalled.
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// UnmarshalJSON reads what can be read. What cannot is left empty and recorded anew: only controllers write it.
+func (s *StackStatus) UnmarshalJSON(data []byte) error {
+	type plain StackStatus
+	read, _, err := lenient.Unmarshal[plain](data)
+	*s = StackStatus(read)
+	return err
+}
