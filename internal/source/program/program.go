@@ -1,0 +1,96 @@
+// Package program owns what a Program object is as a source: a Pulumi YAML project in an archive that is the same,
+// byte for byte, whenever and wherever it is made. It is pure.
+package program
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"sigs.k8s.io/yaml"
+
+	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+)
+
+// Runtime is the language runtime of every Program.
+const Runtime = "yaml"
+
+// InvalidError means that an object is no program, in words for the person who wrote it.
+type InvalidError struct {
+	// Problem says what is wrong and what to do.
+	Problem string
+}
+
+// Error is the problem.
+func (e *InvalidError) Error() string { return e.Problem }
+
+// Revision is the revision of a Program: its generation, as PKO counts.
+func Revision(program *pulumiv1.Program) string {
+	return strconv.FormatInt(program.Generation, 10)
+}
+
+// Archive makes the project's tar.gz. A program that is not a JSON object is an *InvalidError.
+func Archive(program *pulumiv1.Program) ([]byte, error) {
+	project, err := Project(program)
+	if err != nil {
+		return nil, err
+	}
+	return pack(project)
+}
+
+// Project makes the project's Pulumi.yaml: the program as it was given, with the object's name as the name and yaml as
+// the runtime, whatever the program itself says of these two: what a Stack's state is filed under must not change with
+// a line in the program. Keys are sorted; unknown ones are kept for Pulumi to judge. An empty object is a program, one
+// without resources, as it is for PKO; no program at all is an error.
+func Project(program *pulumiv1.Program) ([]byte, error) {
+	body, err := object(program.Program.Raw)
+	if err != nil {
+		return nil, err
+	}
+	body["name"] = program.Name
+	body["runtime"] = Runtime
+	document, err := json.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("encode the project: %w", err)
+	}
+	// The converter reads whole numbers as whole numbers, so that none passes through a floating-point one.
+	project, err := yaml.JSONToYAML(document)
+	if err != nil {
+		return nil, &InvalidError{Problem: fmt.Sprintf("the program cannot be written as YAML: %v", err)}
+	}
+	return project, nil
+}
+
+// object reads a JSON object, its numbers as they are written.
+func object(raw []byte) (map[string]any, error) {
+	raw = bytes.TrimSpace(raw)
+	if len(raw) == 0 || string(raw) == "null" {
+		return nil, &InvalidError{Problem: "the object has no program: put the Pulumi YAML program (resources, outputs, …) under the key \"program\""}
+	}
+	body := map[string]any{}
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	if err := decoder.Decode(&body); err != nil || !json.Valid(raw) {
+		return nil, &InvalidError{Problem: fmt.Sprintf("the program has to be an object with keys such as resources and outputs, but is %s", kind(raw))}
+	}
+	return body, nil
+}
+
+// kind says what JSON value raw is, without quoting it.
+func kind(raw []byte) string {
+	var value any
+	if err := json.Unmarshal(raw, &value); err != nil {
+		return "not valid JSON"
+	}
+	switch value.(type) {
+	case string:
+		return "a string"
+	case []any:
+		return "a list"
+	case bool:
+		return "a boolean"
+	default:
+		return "a number"
+	}
+}
