@@ -96,6 +96,12 @@ func apiServer(state paths.State) []string {
 		"--tls-cert-file=" + state.PKI("kube-apiserver.crt"),
 		"--tls-private-key-file=" + state.PKI("kube-apiserver.key"),
 		"--client-ca-file=" + state.PKI("ca.crt"),
+		// No aggregated API server runs here, but the components look for the authority.
+		"--requestheader-client-ca-file=" + state.PKI("ca.crt"),
+		"--requestheader-allowed-names=front-proxy-client",
+		"--requestheader-username-headers=X-Remote-User",
+		"--requestheader-group-headers=X-Remote-Group",
+		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
 		"--kubelet-certificate-authority=" + state.PKI("ca.crt"),
 		"--kubelet-client-certificate=" + state.PKI("kubelet-client.crt"),
 		"--kubelet-client-key=" + state.PKI("kubelet-client.key"),

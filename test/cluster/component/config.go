@@ -58,29 +58,27 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
 // this kind of machine needs, and one-node housekeeping.
 func kubelet(state paths.State, identity string) string {
 	return strings.NewReplacer(
-		"PKI", state.Join("pki"), "SOCKET", state.Containerd(), "DNS", paths.DNSAddress, "GROUP", identity, "LOGS", state.Join("pod-logs"),
+		"{PKI}", state.Join("pki"), "{SOCKET}", state.Containerd(), "{DNS}", paths.DNSAddress, "{GROUP}", identity, "{LOGS}", state.Join("pod-logs"),
 	).Replace(`apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 authentication:
   anonymous: {enabled: false}
   webhook: {enabled: true}
-  x509: {clientCAFile: PKI/ca.crt}
+  x509: {clientCAFile: {PKI}/ca.crt}
 authorization: {mode: Webhook}
-tlsCertFile: PKI/kubelet-serving.crt
-tlsPrivateKeyFile: PKI/kubelet-serving.key
-containerRuntimeEndpoint: unix://SOCKET
+tlsCertFile: {PKI}/kubelet-serving.crt
+tlsPrivateKeyFile: {PKI}/kubelet-serving.key
+containerRuntimeEndpoint: unix://{SOCKET}
 cgroupDriver: cgroupfs
-cgroupRoot: /GROUP
-clusterDNS: [DNS]
+cgroupRoot: /{GROUP}
+clusterDNS: ["{DNS}"]
 clusterDomain: cluster.local
 resolvConf: ""
-podLogsDir: LOGS
+podLogsDir: {LOGS}
 maxPods: 200
 serializeImagePulls: false
 failSwapOn: false
 failCgroupV1: false
-# Needs the root file system's device, which a virtual machine's may not show.
-localStorageCapacityIsolation: false
 evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%, nodefs.inodesFree: 1%}
 # Images cannot be pulled again: never throw one away.
 imageGCHighThresholdPercent: 100
