@@ -1,0 +1,133 @@
+package stack
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/configitems"
+	"github.com/gantry-operator/gantry/internal/failure"
+)
+
+// updateTTL is how long a complete Update is kept.
+const updateTTL = "24h0m0s"
+
+// buildWorkspace makes the Workspace that a Stack asks for: the generated one, the template merged into it, and the
+// stack itself, which no template can change. What cannot work is a Terminal failure.
+func buildWorkspace(stack *pulumiv1.Stack, source Source) (*autov1alpha1.Workspace, error) {
+	env, err := configitems.Environment(stack.Namespace, &stack.Spec)
+	if err != nil {
+		return nil, err
+	}
+	items, err := configitems.Of(stack.Namespace, &stack.Spec)
+	if err != nil {
+		return nil, err
+	}
+	workspace := &autov1alpha1.Workspace{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: stack.Namespace, Name: stack.Name, Labels: childLabels(stack),
+			OwnerReferences: []metav1.OwnerReference{ownerReference(stack, true)},
+		},
+		Spec: autov1alpha1.WorkspaceSpec{
+			ServiceAccountName: stack.Spec.ServiceAccountName,
+			Flux:               source.Artifact.DeepCopy(),
+			ProjectInfo:        source.Project.DeepCopy(),
+			Env:                env,
+			Kubeconfig:         stack.Spec.Kubeconfig.DeepCopy(),
+			PodTemplate:        podTemplate(items),
+		},
+	}
+	if err := mergeTemplate(workspace, stack.Spec.WorkspaceTemplate); err != nil {
+		return nil, err
+	}
+	workspace.Spec.EnvFrom = append(workspace.Spec.EnvFrom, configitems.EnvironmentFrom(&stack.Spec)...)
+	for _, other := range workspace.Spec.Stacks {
+		if other.Name == stack.Spec.Stack {
+			return nil, failure.NewTerminal(pulumiv1.ReasonSpecInvalid, "spec.workspaceTemplate.spec.stacks: %q is the stack of spec.stack, which a template cannot change", other.Name)
+		}
+	}
+	workspace.Spec.Stacks = append(workspace.Spec.Stacks, workspaceStack(stack, items.Config))
+	return workspace, nil
+}
+
+func workspaceStack(stack *pulumiv1.Stack, config []autov1alpha1.ConfigItem) autov1alpha1.WorkspaceStack {
+	ws := autov1alpha1.WorkspaceStack{
+		Name: stack.Spec.Stack, Create: new(!stack.Spec.UseLocalStackOnly), Config: config, Environment: stack.Spec.Environment,
+	}
+	if stack.Spec.SecretsProvider != "" {
+		ws.SecretsProvider = new(stack.Spec.SecretsProvider)
+	}
+	return ws
+}
+
+// podTemplate mounts what the configuration reads; nil if it reads nothing.
+func podTemplate(items *configitems.Items) *autov1alpha1.EmbeddedPodTemplate {
+	if len(items.Volumes) == 0 {
+		return nil
+	}
+	// A partial spec: of the container nothing but what is to be merged.
+	raw, _ := json.Marshal(map[string]any{ // maps of API types always marshal
+		"containers": []corev1.Container{{Name: "pulumi", VolumeMounts: items.Mounts}},
+		"volumes":    items.Volumes,
+	})
+	return &autov1alpha1.EmbeddedPodTemplate{Spec: &apiextensionsv1.JSON{Raw: raw}}
+}
+
+// buildUpdate makes the Update of a step, to run in the given Workspace.
+func buildUpdate(o Observed, step Step, workspace *autov1alpha1.Workspace) (*autov1alpha1.Update, error) {
+	stack := o.Stack
+	update := &autov1alpha1.Update{
+		ObjectMeta: metav1.ObjectMeta{Namespace: stack.Namespace, Name: updateName(o, step), Labels: childLabels(stack)},
+		Spec: autov1alpha1.UpdateSpec{
+			WorkspaceName: workspace.Name, StackName: stack.Spec.Stack, Type: step.Type,
+			TTLAfterCompleted: new(updateTTL), Message: new(step.Message),
+		},
+	}
+	if step.Type == autov1alpha1.DestroyUpdate {
+		update.Spec.RunProgram = new(stack.Spec.RunProgram)
+	} else {
+		update.Spec.Refresh = new(stack.Spec.Refresh)
+		update.Spec.Target = stack.Spec.Targets
+		update.Spec.TargetDependents = new(stack.Spec.TargetDependents)
+	}
+	if err := mergeUpdateTemplate(update, stack.Spec.UpdateTemplate); err != nil {
+		return nil, err
+	}
+	controller := metav1.NewControllerRef(workspace, autov1alpha1.GroupVersion.WithKind("Workspace"))
+	update.OwnerReferences = []metav1.OwnerReference{*controller, ownerReference(stack, false)}
+	return update, nil
+}
+
+// updateName is the same for the same reason to run, so that an Update is made once however often its making is tried;
+// and another one after each update that ended, since the name of the last one is part of it.
+func updateName(o Observed, step Step) string {
+	last := ""
+	if l := lastUpdate(o.Stack); l != nil {
+		last = l.Name
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%d\n%s\n%s\n%s", o.Stack.UID, last, o.Stack.Generation, request(o.Stack), o.Source.Revision, step.Type))
+	return o.Stack.Name + "-" + hex.EncodeToString(sum[:5])
+}
+
+// childLabels are the labels of what is made for a Stack. The Stack's own labels are not passed on: tools that track
+// objects by label would take the children for their own.
+func childLabels(stack *pulumiv1.Stack) map[string]string {
+	return map[string]string{pulumiv1.LabelComponent: "stack", pulumiv1.LabelStackName: stack.Name}
+}
+
+func ownerReference(stack *pulumiv1.Stack, controller bool) metav1.OwnerReference {
+	ref := metav1.OwnerReference{
+		APIVersion: pulumiv1.GroupVersion.String(), Kind: "Stack", Name: stack.Name, UID: stack.UID, BlockOwnerDeletion: new(true),
+	}
+	if controller {
+		ref.Controller = new(true)
+	}
+	return ref
+}

@@ -1,0 +1,68 @@
+package stack
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/conditions"
+)
+
+// maxEventNote bounds an event's text; the API server refuses more than 1024 bytes.
+const maxEventNote = 1000
+
+// notice is what is told of a Stack once.
+type notice struct {
+	kind, reason, action, note string
+}
+
+// updateDetected: there is a reason to run.
+func updateDetected(step Step) notice {
+	return notice{corev1.EventTypeNormal, pulumiv1.EventStackUpdateDetected, "Update", step.Message}
+}
+
+// updateEnded: how an update went. PKO calls every success StackCreated.
+func updateEnded(last *pulumiv1.LastUpdate) notice {
+	switch {
+	case last.State == pulumiv1.FailedStackState:
+		return notice{corev1.EventTypeWarning, pulumiv1.EventStackUpdateFailure, "Update", fmt.Sprintf("%s %s failed: %s", last.Type, last.Name, last.Message)}
+	case last.Type == autov1alpha1.DestroyUpdate:
+		return notice{corev1.EventTypeNormal, pulumiv1.EventStackDestroyed, "Update", fmt.Sprintf("destroy %s succeeded", last.Name)}
+	default:
+		return notice{corev1.EventTypeNormal, pulumiv1.EventStackCreated, "Update", fmt.Sprintf("%s %s succeeded", last.Type, last.Name)}
+	}
+}
+
+// configInvalid: the spec cannot work as it is.
+func configInvalid(state conditions.State) notice {
+	return notice{corev1.EventTypeWarning, pulumiv1.EventStackConfigInvalid, "Validate", state.Message()}
+}
+
+// notStarting: something keeps the Stack from running that its spec, its namespace or its cluster has to mend.
+func notStarting(state conditions.State) notice {
+	return notice{corev1.EventTypeWarning, state.Reason(), "Start", state.Message()}
+}
+
+// workspaceDeleted: the Workspace was reclaimed.
+func workspaceDeleted() notice {
+	return notice{corev1.EventTypeNormal, pulumiv1.EventWorkspaceDeleted, "Reclaim", "the Workspace was deleted after a success, as workspaceReclaimPolicy asks"}
+}
+
+// resourcesLeft: the Stack goes and its resources stay.
+func resourcesLeft() notice {
+	return notice{corev1.EventTypeNormal, "ResourcesKept", "Release", "the Stack goes; its resources and the stack in the backend are kept, since destroyOnFinalize is not set"}
+}
+
+// bounded cuts a note to what an event may hold.
+func bounded(note string) string {
+	if len(note) <= maxEventNote {
+		return note
+	}
+	cut := maxEventNote
+	for cut > 0 && note[cut]&0xC0 == 0x80 { // not in the middle of a character
+		cut--
+	}
+	return note[:cut] + "…"
+}

@@ -1,0 +1,144 @@
+package stack
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+)
+
+// Outputs are a stack's outputs as its status shows them.
+type Outputs struct {
+	// Values by name; secret ones read "[secret]".
+	Values map[string]apiextensionsv1.JSON
+}
+
+// observe reads all that a plan is made from. The Stack it answers is a copy that has the result of a complete update.
+func (r *Reconciler) observe(ctx context.Context, stack *pulumiv1.Stack) (Observed, error) {
+	o := Observed{Stack: stack.DeepCopy()}
+	key := client.ObjectKeyFromObject(stack)
+	workspace := &autov1alpha1.Workspace{}
+	switch err := r.Client.Get(ctx, key, workspace); {
+	case err == nil:
+		o.Workspace = workspace
+	case !apierrors.IsNotFound(err):
+		return o, fmt.Errorf("get Workspace: %w", err)
+	}
+	if err := r.observeUpdate(ctx, &o); err != nil {
+		return o, err
+	}
+	if o.Update != nil && o.Update.Status.PodUID != "" {
+		return o, nil // an operation runs: nothing else is looked at before it is over
+	}
+	o.Source, o.SourceErr = r.resolve(ctx, o.Stack)
+	if o.SourceErr == nil {
+		o.Desired, o.DesiredErr = buildWorkspace(o.Stack, o.Source)
+	}
+	return o, r.observePrerequisites(ctx, &o)
+}
+
+// observeUpdate finds the update under way. One that is complete goes into the status; one that is gone is forgotten.
+func (r *Reconciler) observeUpdate(ctx context.Context, o *Observed) error {
+	current := o.Stack.Status.CurrentUpdate
+	if current == nil {
+		return nil
+	}
+	update := &autov1alpha1.Update{}
+	key := client.ObjectKey{Namespace: o.Stack.Namespace, Name: current.Name}
+	err := r.Client.Get(ctx, key, update)
+	if apierrors.IsNotFound(err) {
+		err = r.Reader.Get(ctx, key, update) // the cache may not have it yet
+	}
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("get Update %s: %w", current.Name, err)
+	}
+	if !meta.IsStatusConditionTrue(update.Status.Conditions, autov1alpha1.UpdateConditionTypeComplete) {
+		o.Update = update
+		return nil
+	}
+	outputs, err := r.readOutputs(ctx, update)
+	if err != nil {
+		return err
+	}
+	absorb(o.Stack, update, outputs)
+	o.Absorbed = update
+	return nil
+}
+
+// readOutputs reads the outputs that an Update left in a Secret. nil means that it says nothing of them.
+func (r *Reconciler) readOutputs(ctx context.Context, update *autov1alpha1.Update) (*Outputs, error) {
+	if update.Status.Outputs == "" {
+		if update.Spec.Type == autov1alpha1.UpUpdate {
+			return &Outputs{}, nil
+		}
+		return nil, nil
+	}
+	secret := &corev1.Secret{}
+	err := r.Reader.Get(ctx, client.ObjectKey{Namespace: update.Namespace, Name: update.Status.Outputs}, secret)
+	if apierrors.IsNotFound(err) {
+		return nil, nil // somebody deleted it; what is on record stays
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get Secret %s: %w", update.Status.Outputs, err)
+	}
+	return maskOutputs(secret)
+}
+
+// maskOutputs turns an outputs Secret into what a status may show.
+func maskOutputs(secret *corev1.Secret) (*Outputs, error) {
+	var hidden []string
+	if list := secret.Annotations[autov1alpha1.AnnotationSecrets]; list != "" {
+		if err := json.Unmarshal([]byte(list), &hidden); err != nil {
+			return nil, fmt.Errorf("annotation %s of Secret %s: %w", autov1alpha1.AnnotationSecrets, secret.Name, err)
+		}
+	}
+	outputs := &Outputs{Values: map[string]apiextensionsv1.JSON{}}
+	for name, value := range secret.Data {
+		if slices.Contains(hidden, name) {
+			value = []byte(`"[secret]"`)
+		}
+		outputs.Values[name] = apiextensionsv1.JSON{Raw: value}
+	}
+	return outputs, nil
+}
+
+func (r *Reconciler) observePrerequisites(ctx context.Context, o *Observed) error {
+	if deleting(o.Stack) {
+		return nil
+	}
+	for _, ref := range o.Stack.Spec.Prerequisites {
+		p := Prerequisite{PrerequisiteRef: ref}
+		other := &pulumiv1.Stack{}
+		switch err := r.Client.Get(ctx, client.ObjectKey{Namespace: o.Stack.Namespace, Name: ref.Name}, other); {
+		case err == nil:
+			p.Stack = other
+		case !apierrors.IsNotFound(err):
+			return fmt.Errorf("get Stack %s: %w", ref.Name, err)
+		}
+		o.Prerequisites = append(o.Prerequisites, p)
+	}
+	return nil
+}
+
+// released tells that a Stack is going and that the controller is done with it.
+func released(stack *pulumiv1.Stack) bool {
+	return deleting(stack) && !slices.Contains(stack.Finalizers, pulumiv1.Finalizer)
+}
+
+// ownedBy tells whether an object is a child of this very Stack.
+func ownedBy(object metav1.Object, stack *pulumiv1.Stack) bool {
+	return slices.ContainsFunc(object.GetOwnerReferences(), func(ref metav1.OwnerReference) bool { return ref.UID == stack.UID })
+}

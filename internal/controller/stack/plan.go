@@ -1,0 +1,172 @@
+// Package stack owns the Stack controller: it keeps each Stack in line with its source by making one Workspace and one
+// Update at a time, records how they went, and destroys what they made before it lets a Stack go.
+//
+// A reconcile observes (observe.go), plans (plan*.go, pure) and takes the one step planned (take.go).
+package stack
+
+import (
+	"time"
+
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/conditions"
+	"github.com/gantry-operator/gantry/internal/failure"
+)
+
+// Observed is all that a plan is made from.
+type Observed struct {
+	// Stack as it is, with the result of an update that is complete already in its status.
+	Stack *pulumiv1.Stack
+	// Absorbed is the update whose result was put there, nil if there was none to record.
+	Absorbed *autov1alpha1.Update
+	// Update is the update under way, nil if there is none.
+	Update *autov1alpha1.Update
+	// Workspace is nil if there is none.
+	Workspace *autov1alpha1.Workspace
+	// Source is what there is to run; SourceErr says why there is nothing.
+	Source    Source
+	SourceErr error
+	// Desired is the Workspace that the Stack asks for; DesiredErr says why it cannot be made.
+	Desired    *autov1alpha1.Workspace
+	DesiredErr error
+	// Prerequisites are the Stacks that have to succeed first.
+	Prerequisites []Prerequisite
+}
+
+// Act is what a step does.
+type Act int
+
+// What a step may do.
+const (
+	// Nothing but keep the status true.
+	Nothing Act = iota
+	// Run applies the Workspace and creates an Update.
+	Run
+	// Supersede deletes the Update under way, which no pod has begun, so that a newer one can be made.
+	Supersede
+	// Reclaim deletes the Workspace after a success.
+	Reclaim
+	// Release removes the finalizer.
+	Release
+)
+
+// Step is what to do next, and what to say of it.
+type Step struct {
+	Act Act
+	// State becomes the Stack's conditions.
+	State conditions.State
+	// Type and Message are those of the Update to create.
+	Type    autov1alpha1.UpdateType
+	Message string
+	// Touch asks outdated prerequisites to run again.
+	Touch []Touch
+	// After is when to look again at the latest; zero waits for an event.
+	After time.Duration
+}
+
+// check looks at one thing. It answers a step, or nil if it has nothing to say.
+type check func(Observed, time.Time) *Step
+
+// checks lists what a plan asks, in order. The order is the controller's policy.
+func checks() []check {
+	return []check{
+		updateOutdated, updateUnderWay,
+		resourcesKept, nothingApplied, resourcesDestroyed, childrenCollected,
+		specInvalid, sourceUnavailable, workspaceGoing,
+		upToDate, prerequisiteUnmet,
+	}
+}
+
+// Plan picks the one next step. It does no I/O and reads no clock.
+func Plan(o Observed, now time.Time) Step {
+	for _, c := range checks() {
+		if step := c(o, now); step != nil {
+			return *step
+		}
+	}
+	message, _ := reasonToRun(o, now)
+	return Step{
+		Act: Run, Type: updateType(o.Stack), Message: message,
+		State: conditions.Reconciling(pulumiv1.ReasonStackProcessing, "the update is about to start: "+message),
+	}
+}
+
+// updateType is the type of the next Update.
+func updateType(stack *pulumiv1.Stack) autov1alpha1.UpdateType {
+	switch {
+	case deleting(stack):
+		return autov1alpha1.DestroyUpdate
+	case stack.Spec.Preview:
+		return autov1alpha1.PreviewUpdate
+	default:
+		return autov1alpha1.UpUpdate
+	}
+}
+
+// updateOutdated: no pod has begun the Update under way, and it is no longer what is wanted.
+func updateOutdated(o Observed, _ time.Time) *Step {
+	current := o.Stack.Status.CurrentUpdate
+	if o.Update == nil || o.Update.Status.PodUID != "" || current == nil || !o.Update.DeletionTimestamp.IsZero() {
+		return nil
+	}
+	sourceChanged := o.SourceErr == nil && o.Source.Revision != current.Commit
+	if current.Generation == o.Stack.Generation && current.ReconcileRequest == request(o.Stack) && !sourceChanged {
+		return nil
+	}
+	return &Step{Act: Supersede, State: conditions.Reconciling(pulumiv1.ReasonStackProcessing, "the update that was waiting to start gives way to a newer one")}
+}
+
+// updateUnderWay: nothing else happens while an Update is not complete.
+func updateUnderWay(o Observed, _ time.Time) *Step {
+	if o.Update == nil {
+		return nil
+	}
+	return &Step{State: progressState(o.Update, o.Workspace)}
+}
+
+// specInvalid: the spec cannot work as it is.
+func specInvalid(o Observed, _ time.Time) *Step {
+	for _, err := range []error{o.DesiredErr, o.SourceErr} {
+		if terminal, ok := failure.AsTerminal(err); ok {
+			return &Step{State: conditions.Stalled(terminal.Reason, terminal.Error())}
+		}
+	}
+	return nil
+}
+
+// sourceUnavailable: the source may well come by itself. A watch tells; the poll is for what a watch cannot see.
+func sourceUnavailable(o Observed, _ time.Time) *Step {
+	waiting, ok := failure.AsWaiting(o.SourceErr)
+	if !ok {
+		return nil
+	}
+	return &Step{State: conditions.Reconciling(waiting.Reason, waiting.Error()), After: sourcePoll}
+}
+
+// workspaceGoing: the Workspace is being deleted; a new one cannot be made before it is gone.
+func workspaceGoing(o Observed, now time.Time) *Step {
+	if o.Workspace == nil || o.Workspace.DeletionTimestamp.IsZero() {
+		return nil
+	}
+	if message, _ := reasonToRun(o, now); message == "" {
+		return nil
+	}
+	return &Step{State: conditions.Reconciling(pulumiv1.ReasonStackProcessing, "waiting for the old Workspace to be gone")}
+}
+
+// upToDate: there is no reason to run.
+func upToDate(o Observed, now time.Time) *Step {
+	message, after := reasonToRun(o, now)
+	if message != "" {
+		return nil
+	}
+	step := &Step{State: settledState(o), After: after}
+	last := o.Stack.Status.LastUpdate
+	if o.Stack.Spec.WorkspaceReclaimPolicy == pulumiv1.WorkspaceReclaimDelete && o.Workspace != nil && !deleting(o.Stack) &&
+		last.State == pulumiv1.SucceededStackState {
+		step.Act = Reclaim
+	}
+	return step
+}
+
+func deleting(stack *pulumiv1.Stack) bool { return !stack.DeletionTimestamp.IsZero() }

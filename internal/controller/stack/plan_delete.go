@@ -1,0 +1,53 @@
+package stack
+
+import (
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/conditions"
+)
+
+// resourcesKept: the user asked to keep the resources.
+func resourcesKept(o Observed, _ time.Time) *Step {
+	if !deleting(o.Stack) || o.Stack.Spec.DestroyOnFinalize {
+		return nil
+	}
+	return &Step{Act: Release, State: conditions.Ready(pulumiv1.ReasonProcessingCompleted, "the Stack goes; its resources are kept, since destroyOnFinalize is not set")}
+}
+
+// nothingApplied: it is on record that no up was ever started, so that there is nothing to destroy. What PKO recorded
+// counts as an up unless it was a preview.
+func nothingApplied(o Observed, _ time.Time) *Step {
+	status := o.Stack.Status
+	last := lastUpdate(o.Stack)
+	applied := status.Applied || status.ProjectInfo != nil || len(status.Outputs) > 0 ||
+		(last != nil && last.Type != autov1alpha1.PreviewUpdate)
+	if !deleting(o.Stack) || applied {
+		return nil
+	}
+	return &Step{Act: Release, State: conditions.Ready(pulumiv1.ReasonProcessingCompleted, "the Stack goes; nothing was ever applied")}
+}
+
+// resourcesDestroyed: a destroy of this object's deletion is on record as succeeded. Deleting an object raises its
+// generation, so that no earlier update can be taken for it.
+func resourcesDestroyed(o Observed, _ time.Time) *Step {
+	last := lastUpdate(o.Stack)
+	if !deleting(o.Stack) || last == nil || last.Type != autov1alpha1.DestroyUpdate ||
+		last.State != pulumiv1.SucceededStackState || last.Generation != o.Stack.Generation {
+		return nil
+	}
+	return &Step{Act: Release, State: conditions.Ready(pulumiv1.ReasonProcessingCompleted, "the stack is destroyed")}
+}
+
+// childrenCollected: under a foreground deletion the garbage collector deletes the Stack's children, and would delete
+// the Workspace of the destroy too. It is waited out.
+func childrenCollected(o Observed, _ time.Time) *Step {
+	if !deleting(o.Stack) || !slices.Contains(o.Stack.Finalizers, metav1.FinalizerDeleteDependents) {
+		return nil
+	}
+	return &Step{State: conditions.Reconciling(pulumiv1.ReasonStackProcessing, "waiting for the foreground deletion of the Stack's children before the destroy")}
+}

@@ -1,0 +1,87 @@
+package stack
+
+import (
+	"fmt"
+	"time"
+
+	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/schedule"
+)
+
+const (
+	// sourcePoll is how often a source that is not there is looked for beside the watches.
+	sourcePoll = 30 * time.Second
+	// minResync is the shortest time between two resyncs, and the default.
+	minResync = 60 * time.Second
+)
+
+// request is the reconciliation request that counts: the annotation, or where it was removed the one answered last,
+// since removing it asks for nothing.
+func request(stack *pulumiv1.Stack) string {
+	if value := stack.Annotations[pulumiv1.AnnotationReconciliationRequest]; value != "" {
+		return value
+	}
+	if last := lastUpdate(stack); last != nil {
+		return last.ReconcileRequest
+	}
+	return ""
+}
+
+// lastUpdate is the record of the last update, nil if none has ended yet.
+func lastUpdate(stack *pulumiv1.Stack) *pulumiv1.LastUpdate {
+	if last := stack.Status.LastUpdate; last != nil && last.State != "" {
+		return last
+	}
+	return nil
+}
+
+// reasonToRun says why an update is needed now, in the words that become the Update's message; or, where it says "",
+// how long until there may be a reason that no event tells of (zero: only an event can make one).
+func reasonToRun(o Observed, now time.Time) (string, time.Duration) {
+	stack, last := o.Stack, lastUpdate(o.Stack)
+	switch {
+	case last == nil && !deleting(stack):
+		return "Initial stack update", 0
+	case last == nil || (last.Generation != stack.Generation && deleting(stack)):
+		return "Stack marked for deletion", 0
+	case last.Generation != stack.Generation:
+		return fmt.Sprintf("New stack generation: %d", stack.Generation), 0
+	case last.ReconcileRequest != request(stack):
+		return fmt.Sprintf("Sync request: %q", request(stack)), 0
+	case last.State == pulumiv1.SucceededStackState:
+		return reasonAfterSuccess(o, last, now)
+	default:
+		return reasonAfterFailure(o, last, now)
+	}
+}
+
+func reasonAfterSuccess(o Observed, last *pulumiv1.LastUpdate, now time.Time) (string, time.Duration) {
+	if deleting(o.Stack) {
+		return "Stack marked for deletion", 0
+	}
+	if o.SourceErr == nil && last.LastSuccessfulCommit != o.Source.Revision {
+		return fmt.Sprintf("New commit detected: %q", o.Source.Revision), 0
+	}
+	if !o.Stack.Spec.ContinueResyncOnCommitMatch {
+		return "", 0
+	}
+	frequency := schedule.Jitter(max(minResync, time.Duration(o.Stack.Spec.ResyncFrequencySeconds)*time.Second), string(o.Stack.UID))
+	if now.Sub(last.LastResyncTime.Time) >= frequency {
+		return fmt.Sprintf("Resync time elapsed: %s", frequency.Round(time.Second)), 0
+	}
+	return "", schedule.Until(last.LastResyncTime.Time, frequency, now)
+}
+
+func reasonAfterFailure(o Observed, last *pulumiv1.LastUpdate, now time.Time) (string, time.Duration) {
+	if !deleting(o.Stack) && o.SourceErr == nil && last.LastAttemptedCommit != o.Source.Revision {
+		return fmt.Sprintf("New commit detected: %q", o.Source.Revision), 0
+	}
+	if exhausted(o.Stack, last) {
+		return "", 0
+	}
+	wait := cooldown(o.Stack, last)
+	if now.Sub(last.LastResyncTime.Time) >= wait {
+		return fmt.Sprintf("Backoff time elapsed: %s", wait.Round(time.Second)), 0
+	}
+	return "", schedule.Until(last.LastResyncTime.Time, wait, now)
+}

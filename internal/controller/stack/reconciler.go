@@ -1,0 +1,68 @@
+package stack
+
+import (
+	"context"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+)
+
+// Artifacts keeps archives by their digest.
+type Artifacts interface {
+	// Put stores an archive and answers its digest. Storing what is there already does nothing.
+	Put(ctx context.Context, archive []byte) (digest string, err error)
+}
+
+// Reconciler keeps Stacks in line with their sources.
+type Reconciler struct {
+	// Client reads from the cache and writes.
+	Client client.Client
+	// Reader reads what is not cached: Secrets, and what the cache may not have yet.
+	Reader client.Reader
+	// Clock tells the time.
+	Clock clock.PassiveClock
+	// Recorder emits events.
+	Recorder events.EventRecorder
+	// Artifacts keeps the archives of the sources.
+	Artifacts Artifacts
+	// ArtifactURL is where the archive of a digest is served.
+	ArtifactURL func(digest string) string
+}
+
+// staleRetry is when a reconcile that met a newer object is tried again, if no event comes first.
+const staleRetry = 200 * time.Millisecond
+
+// Reconcile brings one Stack a step further.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	stack := &pulumiv1.Stack{}
+	if err := r.Client.Get(ctx, req.NamespacedName, stack); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if released(stack) {
+		return ctrl.Result{}, nil
+	}
+	after, err := r.step(ctx, stack.DeepCopy())
+	if apierrors.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: staleRetry}, nil
+	}
+	return ctrl.Result{RequeueAfter: after}, err
+}
+
+// step observes, plans and takes one step, and answers when to look again.
+func (r *Reconciler) step(ctx context.Context, stack *pulumiv1.Stack) (time.Duration, error) {
+	if err := r.ensureFinalizer(ctx, stack); err != nil {
+		return 0, err
+	}
+	observed, err := r.observe(ctx, stack)
+	if err != nil {
+		return 0, err
+	}
+	step := Plan(observed, r.Clock.Now())
+	return step.After, r.take(ctx, stack, observed, step)
+}

@@ -1,0 +1,114 @@
+package stack
+
+import (
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/conditions"
+)
+
+// status is the whole status of a Stack for which a step was planned.
+func status(o Observed, step Step, now time.Time) *pulumiv1.StackStatus {
+	s := o.Stack.Status.DeepCopy()
+	s.ObservedGeneration = o.Stack.Generation
+	s.ObservedReconcileRequest = o.Stack.Annotations[pulumiv1.AnnotationReconciliationRequest]
+	s.Conditions = conditions.Merge(s.Conditions, step.State.Conditions(o.Stack.Generation), metav1.NewTime(now))
+	if o.Update == nil || step.Act == Supersede {
+		s.CurrentUpdate = nil
+	} else if s.LastUpdate != nil && o.Update.Status.Progress != nil {
+		s.LastUpdate.Message = conditions.Bound(progressText(o.Update))
+	}
+	return s
+}
+
+// progressState is what is said while an Update is not complete: how far it is, or what keeps its pod from starting.
+func progressState(update *autov1alpha1.Update, workspace *autov1alpha1.Workspace) conditions.State {
+	if update.Status.PodUID == "" && workspace != nil {
+		if stalled := meta.FindStatusCondition(workspace.Status.Conditions, autov1alpha1.ConditionTypeStalled); stalled != nil {
+			return conditions.Stalled(pulumiv1.ReasonWorkspaceFailed, stalled.Reason+": "+stalled.Message)
+		}
+		if waits := meta.FindStatusCondition(workspace.Status.Conditions, autov1alpha1.ConditionTypeReconciling); waits != nil {
+			return conditions.Reconciling(pulumiv1.ReasonWorkspaceNotReady, waits.Reason+": "+waits.Message)
+		}
+	}
+	return conditions.Reconciling(pulumiv1.ReasonStackProcessing, progressText(update))
+}
+
+// progressText is how far an Update is.
+func progressText(update *autov1alpha1.Update) string {
+	progress := update.Status.Progress
+	if progress == nil {
+		return fmt.Sprintf("%s %s is starting", update.Spec.Type, update.Name)
+	}
+	text := fmt.Sprintf("%s %s is running: %d resources done", update.Spec.Type, update.Name, progress.Done)
+	if progress.Step != "" {
+		text += ", " + progress.Step
+	}
+	return text
+}
+
+// settledState is what is said when there is no reason to run.
+func settledState(o Observed) conditions.State {
+	last := lastUpdate(o.Stack)
+	switch {
+	case last.State == pulumiv1.SucceededStackState:
+		return conditions.Ready(pulumiv1.ReasonProcessingCompleted, "the stack has been processed and is up to date")
+	case exhausted(o.Stack, last):
+		return conditions.Stalled(pulumiv1.ReasonUpdateFailed,
+			fmt.Sprintf("%s failed %d times; not retrying until the spec or source changes: %s", last.Type, last.Failures, last.Message))
+	case last.Type == autov1alpha1.PreviewUpdate:
+		return conditions.Reconciling(pulumiv1.ReasonPreviewFailed, fmt.Sprintf("%d preview failure(s), to be retried: %s", last.Failures, last.Message))
+	default:
+		return conditions.Reconciling(pulumiv1.ReasonRetryingAfterFailure, fmt.Sprintf("%d update failure(s), to be retried: %s", last.Failures, last.Message))
+	}
+}
+
+// absorb records a complete Update in the Stack's status, and clears it as the one under way. It answers the same for
+// the same Update however often it is asked. outputs is nil where the Update says nothing of them.
+func absorb(stack *pulumiv1.Stack, update *autov1alpha1.Update, outputs *Outputs) {
+	current, last := stack.Status.CurrentUpdate, lastUpdate(stack)
+	stack.Status.CurrentUpdate = nil
+	record := &pulumiv1.LastUpdate{
+		Generation: current.Generation, ReconcileRequest: current.ReconcileRequest, Name: update.Name, Type: update.Spec.Type,
+		State: pulumiv1.SucceededStackState, LastAttemptedCommit: current.Commit, LastSuccessfulCommit: current.Commit,
+		Permalink: update.Status.Permalink, LastResyncTime: completionTime(update),
+	}
+	if failed := meta.FindStatusCondition(update.Status.Conditions, autov1alpha1.UpdateConditionTypeFailed); failed != nil && failed.Status == metav1.ConditionTrue {
+		record.State, record.Reason, record.Failures = pulumiv1.FailedStackState, failed.Reason, 1
+		record.Message, record.LastSuccessfulCommit = conditions.Bound(update.Status.Message), ""
+		if last != nil {
+			record.LastSuccessfulCommit = last.LastSuccessfulCommit
+			record.Failures = attempts(last, record)
+		}
+	}
+	if outputs != nil && record.State == pulumiv1.SucceededStackState {
+		stack.Status.Outputs = outputs.Values
+	}
+	if update.Status.ProjectInfo != nil {
+		stack.Status.ProjectInfo = update.Status.ProjectInfo.DeepCopy()
+	}
+	stack.Status.LastUpdate = record
+}
+
+// attempts counts the failures in a row of the same thing: a change of the spec, the request or the source begins anew.
+func attempts(last, record *pulumiv1.LastUpdate) int64 {
+	same := last.State == pulumiv1.FailedStackState && last.Generation == record.Generation &&
+		last.ReconcileRequest == record.ReconcileRequest && last.LastAttemptedCommit == record.LastAttemptedCommit
+	if same {
+		return last.Failures + 1
+	}
+	return 1
+}
+
+// completionTime is when the Update was recorded as complete.
+func completionTime(update *autov1alpha1.Update) metav1.Time {
+	if complete := meta.FindStatusCondition(update.Status.Conditions, autov1alpha1.UpdateConditionTypeComplete); complete != nil {
+		return complete.LastTransitionTime
+	}
+	return metav1.Time{}
+}

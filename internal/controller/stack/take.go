@@ -1,0 +1,185 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/conditions"
+	"github.com/gantry-operator/gantry/internal/kube"
+)
+
+// take does the one step planned. The status is written once, before anything is made that it has to tell of: a name
+// on record that does not exist is harmless, a running Update that is not on record is not.
+func (r *Reconciler) take(ctx context.Context, stack *pulumiv1.Stack, o Observed, step Step) error {
+	switch step.Act {
+	case Run:
+		return r.run(ctx, stack, o, step)
+	case Supersede:
+		if err := r.supersede(ctx, o.Update); err != nil {
+			return err
+		}
+	case Reclaim:
+		if err := r.reclaim(ctx, o.Workspace); err != nil {
+			return err
+		}
+	}
+	for _, touch := range step.Touch {
+		if err := r.touch(ctx, touch); err != nil {
+			return err
+		}
+	}
+	if err := r.writeStatus(ctx, stack, o, step, nil); err != nil {
+		return err
+	}
+	if step.Act == Reclaim {
+		r.emit(stack, workspaceDeleted())
+	}
+	if step.Act == Release {
+		return r.release(ctx, stack)
+	}
+	return nil
+}
+
+// run applies the Workspace, puts the Update on record and creates it.
+func (r *Reconciler) run(ctx context.Context, stack *pulumiv1.Stack, o Observed, step Step) error {
+	workspace := o.Desired.DeepCopy()
+	if err := kube.Apply(ctx, r.Client, workspace, kube.ManagerObjects); err != nil {
+		if state, known := refusal(err); known {
+			step.Act, step.State = Nothing, state
+			return r.writeStatus(ctx, stack, o, step, nil)
+		}
+		return fmt.Errorf("apply Workspace: %w", err)
+	}
+	update, err := buildUpdate(o, step, workspace)
+	if err != nil {
+		step.Act, step.State = Nothing, conditions.Stalled(pulumiv1.ReasonSpecInvalid, err.Error())
+		return r.writeStatus(ctx, stack, o, step, nil)
+	}
+	o.Update = update
+	current := &pulumiv1.CurrentUpdate{
+		Generation: stack.Generation, ReconcileRequest: request(o.Stack), Name: update.Name, Commit: o.Source.Revision,
+	}
+	if err := r.writeStatus(ctx, stack, o, step, current); err != nil {
+		return err
+	}
+	if err := r.Client.Create(ctx, update); client.IgnoreAlreadyExists(err) != nil {
+		return fmt.Errorf("create Update %s: %w", update.Name, err)
+	} else if err == nil {
+		r.emit(stack, updateDetected(step))
+	}
+	return nil
+}
+
+// refusal turns what the API server will refuse again into words.
+func refusal(err error) (conditions.State, bool) {
+	switch {
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		return conditions.Stalled(pulumiv1.ReasonNamespaceTerminating,
+			"the namespace is terminating, so that no pod can work on the stack in it. To give the stack up and keep what it made, remove the finalizer: "+
+				"kubectl patch stack NAME --type merge -p '{\"metadata\":{\"finalizers\":null}}'"), true
+	case apierrors.IsInvalid(err):
+		return conditions.Stalled(pulumiv1.ReasonSpecInvalid, "the API server refuses the Workspace: "+err.Error()), true
+	}
+	return conditions.State{}, false
+}
+
+// supersede deletes an Update that no pod has begun. The precondition makes sure that none begins it in the meantime.
+func (r *Reconciler) supersede(ctx context.Context, update *autov1alpha1.Update) error {
+	preconditions := client.Preconditions{UID: &update.UID, ResourceVersion: &update.ResourceVersion}
+	return client.IgnoreNotFound(r.Client.Delete(ctx, update, preconditions))
+}
+
+func (r *Reconciler) reclaim(ctx context.Context, workspace *autov1alpha1.Workspace) error {
+	return client.IgnoreNotFound(r.Client.Delete(ctx, workspace, client.Preconditions{UID: &workspace.UID}))
+}
+
+// touch asks an outdated prerequisite to run again, once per update it ran.
+func (r *Reconciler) touch(ctx context.Context, t Touch) error {
+	if t.Stack.Annotations[pulumiv1.AnnotationReconciliationRequest] == t.Request {
+		return nil
+	}
+	changed := t.Stack.DeepCopy()
+	if changed.Annotations == nil {
+		changed.Annotations = map[string]string{}
+	}
+	changed.Annotations[pulumiv1.AnnotationReconciliationRequest] = t.Request
+	return r.Client.Patch(ctx, changed, client.MergeFrom(t.Stack), client.FieldOwner(kube.ManagerPrerequisiteRequest))
+}
+
+// ensureFinalizer puts the finalizer on a living Stack by a patch of nothing but that, so that the generation stays.
+func (r *Reconciler) ensureFinalizer(ctx context.Context, stack *pulumiv1.Stack) error {
+	if deleting(stack) || slices.Contains(stack.Finalizers, pulumiv1.Finalizer) {
+		return nil
+	}
+	was := stack.DeepCopy()
+	stack.Finalizers = append(stack.Finalizers, pulumiv1.Finalizer)
+	return r.patchFinalizers(ctx, stack, was)
+}
+
+// release removes the finalizer, after which the Stack goes.
+func (r *Reconciler) release(ctx context.Context, stack *pulumiv1.Stack) error {
+	if !stack.Spec.DestroyOnFinalize {
+		r.emit(stack, resourcesLeft())
+	}
+	was := stack.DeepCopy()
+	stack.Finalizers = slices.DeleteFunc(stack.Finalizers, func(f string) bool { return f == pulumiv1.Finalizer })
+	return client.IgnoreNotFound(r.patchFinalizers(ctx, stack, was))
+}
+
+// patchFinalizers patches nothing but the finalizers, and only if the Stack is still the one that was read. The list
+// has no merge key, so that a patch without this lock could drop another controller's finalizer.
+func (r *Reconciler) patchFinalizers(ctx context.Context, stack, was *pulumiv1.Stack) error {
+	return r.Client.Patch(ctx, stack, client.MergeFromWithOptions(was, client.MergeFromWithOptimisticLock{}), client.FieldOwner(kube.ManagerObjects))
+}
+
+// writeStatus writes the status of a step and tells of what is new in it. current is put on record as the update under
+// way; nil leaves what the step says.
+func (r *Reconciler) writeStatus(ctx context.Context, stack *pulumiv1.Stack, o Observed, step Step, current *pulumiv1.CurrentUpdate) error {
+	s := status(o, step, r.Clock.Now())
+	if current != nil {
+		s.CurrentUpdate = current
+		s.Applied = s.Applied || (o.Update.Spec.Type != autov1alpha1.PreviewUpdate && o.Update.Spec.Type != autov1alpha1.RefreshUpdate)
+	}
+	news := r.news(stack, o, step)
+	if err := kube.ApplyStatus(ctx, r.Client, stack, kube.ManagerStackStatus, &stack.Status, s); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	for _, n := range news {
+		r.emit(stack, n)
+	}
+	return nil
+}
+
+// news is what a status has to tell that the one before did not.
+func (r *Reconciler) news(stack *pulumiv1.Stack, o Observed, step Step) []notice {
+	var notices []notice
+	if o.Absorbed != nil {
+		notices = append(notices, updateEnded(o.Stack.Status.LastUpdate))
+	}
+	condition := autov1alpha1.ConditionTypeReconciling
+	if step.State.IsStalled() {
+		condition = autov1alpha1.ConditionTypeStalled
+	}
+	was := meta.FindStatusCondition(stack.Status.Conditions, condition)
+	same := was != nil && was.Reason == step.State.Reason() && was.Message == step.State.Message()
+	switch reason := step.State.Reason(); {
+	case same:
+	case reason == pulumiv1.ReasonSpecInvalid:
+		notices = append(notices, configInvalid(step.State))
+	case reason == pulumiv1.ReasonWorkspaceFailed, reason == pulumiv1.ReasonNamespaceTerminating, reason == pulumiv1.ReasonSourceUnavailable:
+		notices = append(notices, notStarting(step.State))
+	}
+	return notices
+}
+
+func (r *Reconciler) emit(stack *pulumiv1.Stack, n notice) {
+	r.Recorder.Eventf(stack, nil, n.kind, n.reason, n.action, "%s", bounded(n.note))
+}

@@ -1,0 +1,122 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+)
+
+// Indexes of Stacks, by what they name.
+const (
+	indexProgram      = "spec.programRef.name"
+	indexPrerequisite = "spec.prerequisites.name"
+)
+
+// SetupWithManager registers the controller, its watches and its indexes.
+func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, workers int) error {
+	for name, values := range map[string]func(*pulumiv1.Stack) []string{indexProgram: programNames, indexPrerequisite: prerequisiteNames} {
+		extract := func(object client.Object) []string { return values(object.(*pulumiv1.Stack)) }
+		if err := mgr.GetFieldIndexer().IndexField(ctx, &pulumiv1.Stack{}, name, extract); err != nil {
+			return fmt.Errorf("index Stacks by %s: %w", name, err)
+		}
+	}
+	owned := handler.EnqueueRequestForOwner(mgr.GetScheme(), mgr.GetRESTMapper(), &pulumiv1.Stack{})
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("stack-controller").
+		For(&pulumiv1.Stack{}, builder.WithPredicates(stackChanged())).
+		Watches(&pulumiv1.Stack{}, handler.EnqueueRequestsFromMapFunc(r.byIndex(indexPrerequisite)), builder.WithPredicates(becameReady())).
+		Watches(&pulumiv1.Program{}, handler.EnqueueRequestsFromMapFunc(r.byIndex(indexProgram)), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Owns(&autov1alpha1.Workspace{}, builder.WithPredicates(statusChanged(workspaceState))).
+		Watches(&autov1alpha1.Update{}, owned, builder.WithPredicates(statusChanged(updateState))).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
+		Complete(r)
+}
+
+func programNames(stack *pulumiv1.Stack) []string {
+	if stack.Spec.ProgramRef == nil {
+		return nil
+	}
+	return []string{stack.Spec.ProgramRef.Name}
+}
+
+func prerequisiteNames(stack *pulumiv1.Stack) []string {
+	var names []string
+	for _, p := range stack.Spec.Prerequisites {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+// byIndex maps an object to the Stacks of its namespace that name it.
+func (r *Reconciler) byIndex(index string) handler.MapFunc {
+	return func(ctx context.Context, object client.Object) []reconcile.Request {
+		var stacks pulumiv1.StackList
+		if err := r.Client.List(ctx, &stacks, client.InNamespace(object.GetNamespace()), client.MatchingFields{index: object.GetName()}); err != nil {
+			return nil // only a missing index can make a list of the cache fail
+		}
+		var requests []reconcile.Request
+		for _, stack := range stacks.Items {
+			requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: stack.Namespace, Name: stack.Name}})
+		}
+		return requests
+	}
+}
+
+// stackChanged passes what a Stack's user changed: the spec, the request, a deletion, and finalizers, which tools that
+// replace an object remove without a new generation.
+func stackChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		was, is := e.ObjectOld, e.ObjectNew
+		key := pulumiv1.AnnotationReconciliationRequest
+		return was.GetGeneration() != is.GetGeneration() || was.GetAnnotations()[key] != is.GetAnnotations()[key] ||
+			!equality.Semantic.DeepEqual(was.GetFinalizers(), is.GetFinalizers())
+	}}
+}
+
+// becameReady passes a Stack whose record changed, so that those that wait for it look again.
+func becameReady() predicate.Predicate {
+	return statusChanged(func(object client.Object) any {
+		status := object.(*pulumiv1.Stack).Status
+		return []any{status.LastUpdate, status.ObservedGeneration, status.ObservedReconcileRequest}
+	})
+}
+
+// statusChanged passes an object for which what state answers changed, or that is new, going or gone.
+func statusChanged(state func(client.Object) any) predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return e.ObjectOld.GetDeletionTimestamp().IsZero() != e.ObjectNew.GetDeletionTimestamp().IsZero() ||
+			!equality.Semantic.DeepEqual(state(e.ObjectOld), state(e.ObjectNew))
+	}}
+}
+
+func workspaceState(object client.Object) any {
+	return conditionStates(object.(*autov1alpha1.Workspace).Status.Conditions)
+}
+
+func updateState(object client.Object) any {
+	status := object.(*autov1alpha1.Update).Status
+	return []any{conditionStates(status.Conditions), status.Progress, status.PodUID}
+}
+
+// conditionStates is what of conditions matters here: not when they changed.
+func conditionStates(list []metav1.Condition) []metav1.Condition {
+	var states []metav1.Condition
+	for _, c := range list {
+		states = append(states, metav1.Condition{Type: c.Type, Status: c.Status, Reason: c.Reason, Message: c.Message})
+	}
+	return states
+}

@@ -1,0 +1,43 @@
+// Package schedule owns when things are done again: backoff after failures, and the jitter that keeps a fleet from
+// doing everything at once. All of it is pure: the same question has the same answer after a restart.
+package schedule
+
+import (
+	"hash/fnv"
+	"math"
+	"time"
+)
+
+// Backoff is an exponential backoff. PKO's is {10 s, 3, 24 h}.
+type Backoff struct {
+	// Base is the wait after the first failure.
+	Base time.Duration
+	// Factor multiplies the wait for each further failure.
+	Factor float64
+	// Cap is the longest wait.
+	Cap time.Duration
+}
+
+// After is the wait after the given number of failures in a row; zero for none.
+func (b Backoff) After(failures int64) time.Duration {
+	if failures <= 0 {
+		return 0
+	}
+	wait := float64(b.Base) * math.Pow(b.Factor, float64(failures-1))
+	if wait > float64(b.Cap) {
+		return b.Cap
+	}
+	return time.Duration(wait)
+}
+
+// Jitter lengthens d by up to a tenth, by an amount that depends on nothing but the seed.
+func Jitter(d time.Duration, seed string) time.Duration {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(seed)) // a hash's Write never fails
+	return d + time.Duration(float64(d)*0.1*float64(h.Sum32())/float64(math.MaxUint32))
+}
+
+// Until is the time from now to d after since, and at least a second, so that no clock's fault makes a hot loop.
+func Until(since time.Time, d time.Duration, now time.Time) time.Duration {
+	return max(since.Add(d).Sub(now), time.Second)
+}

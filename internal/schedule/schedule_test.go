@@ -1,0 +1,63 @@
+package schedule_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gantry-operator/gantry/internal/schedule"
+)
+
+func TestBackoff(t *testing.T) {
+	cases := map[string]struct {
+		backoff schedule.Backoff
+		want    []time.Duration
+	}{
+		"PKODefault": {schedule.Backoff{Base: 10 * time.Second, Factor: 3, Cap: 24 * time.Hour},
+			[]time.Duration{0, 10 * time.Second, 30 * time.Second, 90 * time.Second, 270 * time.Second, 810 * time.Second}},
+		"Capped":       {schedule.Backoff{Base: 10 * time.Second, Factor: 3, Cap: time.Minute}, []time.Duration{0, 10 * time.Second, 30 * time.Second, time.Minute, time.Minute, time.Minute}},
+		"CapBelowBase": {schedule.Backoff{Base: 10 * time.Second, Factor: 3, Cap: 5 * time.Second}, []time.Duration{0, 5 * time.Second, 5 * time.Second, 5 * time.Second, 5 * time.Second, 5 * time.Second}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			var got []time.Duration
+			for failures := range int64(len(tc.want)) {
+				got = append(got, tc.backoff.After(failures))
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("waits (-want +got):\n%s", diff)
+			}
+		})
+	}
+	if got := (schedule.Backoff{Base: time.Second, Factor: 3, Cap: time.Hour}).After(1 << 40); got != time.Hour {
+		t.Errorf("after very many failures: %s, want the cap", got)
+	}
+}
+
+func TestJitter(t *testing.T) {
+	seen := map[time.Duration]bool{}
+	for _, seed := range []string{"a", "b", "c", "d"} {
+		got := schedule.Jitter(time.Minute, seed)
+		if got < time.Minute || got > 66*time.Second {
+			t.Errorf("Jitter(1m, %q) = %s, want within a tenth above", seed, got)
+		}
+		if again := schedule.Jitter(time.Minute, seed); again != got {
+			t.Errorf("Jitter(1m, %q) gave %s, then %s", seed, got, again)
+		}
+		seen[got] = true
+	}
+	if len(seen) < 2 {
+		t.Error("all seeds gave the same jitter")
+	}
+}
+
+func TestUntil(t *testing.T) {
+	then := time.Unix(1000, 0)
+	if got := schedule.Until(then, time.Minute, then.Add(20*time.Second)); got != 40*time.Second {
+		t.Errorf("Until = %s, want 40s", got)
+	}
+	if got := schedule.Until(then, time.Minute, then.Add(time.Hour)); got != time.Second {
+		t.Errorf("Until in the past = %s, want 1s", got)
+	}
+}
