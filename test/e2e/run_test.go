@@ -1,0 +1,227 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/test/e2e/stage"
+)
+
+// hidden is the value that must be seen nowhere but in the Secret with the outputs.
+const hidden = "nobody-reads-this-7f3a"
+
+// greeting is a program without resources: a configured output, and a secret one.
+const greeting = `
+configuration:
+  greeting: {type: String, default: hello}
+outputs:
+  greeting: ${greeting}
+  hush: {"fn::secret": ` + hidden + `}
+`
+
+func TestFirstDeploy(t *testing.T) {
+	t.Parallel()
+	s := begin(t, "first")
+	s.program("greeting", greeting)
+	stack := s.stack("first", "greeting")
+	s.untilReady(stack)
+
+	if ready := stage.Condition(stack.Status.Conditions, autov1alpha1.ConditionTypeReady); ready.Reason != pulumiv1.ReasonProcessingCompleted {
+		t.Errorf("Ready has the reason %q", ready.Reason)
+	}
+	if len(stack.Status.Conditions) != 1 {
+		t.Errorf("conditions: %+v, want Ready alone", stack.Status.Conditions)
+	}
+	if output(stack, "greeting") != `"hello"` || output(stack, "hush") != `"[secret]"` {
+		t.Errorf("outputs: greeting %s, hush %s", output(stack, "greeting"), output(stack, "hush"))
+	}
+	update := s.updates("first", 1)[0]
+	checkLastUpdate(s, stack, update)
+	checkUpdate(s, &update)
+	checkOutputsSecret(s, &update)
+	if message := s.event(stack, pulumiv1.EventStackUpdateDetected); message == "" {
+		t.Error("StackUpdateDetected says nothing")
+	}
+	s.event(stack, pulumiv1.EventStackCreated)
+	checkColumns(s)
+	checkHidden(s)
+}
+
+func checkLastUpdate(s *story, stack *pulumiv1.Stack, update autov1alpha1.Update) {
+	s.t.Helper()
+	program := &pulumiv1.Program{}
+	s.must(s.Client.Get(s.ctx, s.Key("greeting"), program))
+	if program.Status.Artifact == nil {
+		s.t.Fatal("the Program has no artifact on record")
+	}
+	revision := program.Status.Artifact.Revision
+	got := *stack.Status.LastUpdate
+	if got.LastResyncTime.IsZero() {
+		s.t.Error("lastResyncTime is not set")
+	}
+	got.LastResyncTime, got.Permalink, got.Message = metav1.Time{}, "", ""
+	want := pulumiv1.LastUpdate{
+		Generation: stack.Generation, Name: update.Name, Type: autov1alpha1.UpUpdate, State: pulumiv1.SucceededStackState,
+		LastAttemptedCommit: revision, LastSuccessfulCommit: revision,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		s.t.Errorf("lastUpdate (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(&autov1alpha1.ProjectInfo{Name: "greeting", Runtime: "yaml"}, stack.Status.ProjectInfo); diff != "" {
+		s.t.Errorf("projectInfo (-want +got):\n%s", diff)
+	}
+}
+
+func checkUpdate(s *story, update *autov1alpha1.Update) {
+	s.t.Helper()
+	want := map[string]metav1.ConditionStatus{"Complete": metav1.ConditionTrue, "Failed": metav1.ConditionFalse, "Progressing": metav1.ConditionFalse}
+	for kind, status := range want {
+		if got := stage.Condition(update.Status.Conditions, kind); got.Status != status {
+			s.t.Errorf("the Update's %s is %q, want %s", kind, got.Status, status)
+		}
+	}
+	if update.Status.StartTime == nil || update.Status.EndTime == nil || update.Status.EndTime.Before(update.Status.StartTime) {
+		s.t.Errorf("the Update ran from %v to %v", update.Status.StartTime, update.Status.EndTime)
+	}
+	if update.Status.Outputs != autov1alpha1.OutputsSecretName(update.Name) {
+		s.t.Errorf("the Update's outputs are in %q", update.Status.Outputs)
+	}
+}
+
+func checkOutputsSecret(s *story, update *autov1alpha1.Update) {
+	s.t.Helper()
+	secret := &corev1.Secret{}
+	s.must(s.Client.Get(s.ctx, s.Key(autov1alpha1.OutputsSecretName(update.Name)), secret))
+	if string(secret.Data["greeting"]) != `"hello"` || string(secret.Data["hush"]) != `"`+hidden+`"` || len(secret.Data) != 2 {
+		s.t.Errorf("the outputs Secret does not hold greeting and hush in clear")
+	}
+	var secrets []string
+	s.must(json.Unmarshal([]byte(secret.Annotations[autov1alpha1.AnnotationSecrets]), &secrets))
+	if diff := cmp.Diff([]string{"hush"}, secrets); diff != "" {
+		s.t.Errorf("annotation of secret outputs (-want +got):\n%s", diff)
+	}
+	if secret.Immutable == nil || !*secret.Immutable {
+		s.t.Error("the outputs Secret is not immutable")
+	}
+	if len(secret.OwnerReferences) != 1 || secret.OwnerReferences[0].UID != update.UID {
+		s.t.Errorf("the outputs Secret is owned by %+v, want the Update", secret.OwnerReferences)
+	}
+	if secret.Labels[autov1alpha1.LabelUpdateName] != update.Name {
+		s.t.Errorf("the outputs Secret has the labels %v", secret.Labels)
+	}
+}
+
+func checkColumns(s *story) {
+	s.t.Helper()
+	row, err := s.Row(s.ctx, "apis/pulumi.com/v1", "stacks", "first")
+	s.must(err)
+	for column, want := range map[string]string{"Name": "first", "Stack": "first", "Last Update": "succeeded", "Ready": "True", "Reconciling": "", "Stalled": ""} {
+		if got, found := row[column]; !found || got != want {
+			s.t.Errorf("column %q of the Stack is %q (found: %t), want %q", column, got, found, want)
+		}
+	}
+	row, err = s.Row(s.ctx, "apis/auto.pulumi.com/v1alpha1", "workspaces", "first")
+	s.must(err)
+	if row["Ready"] != "True" {
+		s.t.Errorf("column Ready of the Workspace is %q", row["Ready"])
+	}
+}
+
+// checkHidden looks for the secret value where it must not be.
+func checkHidden(s *story) {
+	s.t.Helper()
+	for _, list := range []client.ObjectList{&pulumiv1.StackList{}, &autov1alpha1.UpdateList{}, &autov1alpha1.WorkspaceList{}, &corev1.EventList{}} {
+		s.must(s.Client.List(s.ctx, list, client.InNamespace(s.Name)))
+		text, err := json.Marshal(list)
+		s.must(err)
+		if strings.Contains(string(text), hidden) {
+			s.t.Errorf("%T shows the value of a secret output", list)
+		}
+	}
+	log, err := s.Log(s.ctx, s.Pod("first"), stage.PulumiContainer, 0)
+	s.must(err)
+	leader, err := s.Leader(s.ctx)
+	s.must(err)
+	managerLog, err := s.Log(s.ctx, leader, "", 0)
+	s.must(err)
+	if strings.Contains(log+managerLog, hidden) {
+		s.t.Error("a log shows the value of a secret output")
+	}
+}
+
+func TestChangesRunOnceEach(t *testing.T) {
+	t.Parallel()
+	s := begin(t, "changes")
+	s.program("greeting", greeting)
+	stack := s.stack("changes", "greeting")
+	s.untilReady(stack)
+	s.updates("changes", 1)
+
+	t.Log("a change of the spec runs again")
+	s.must(s.Patch(s.ctx, stack, `{spec: {config: {greeting: bonjour}}}`))
+	s.untilReady(stack)
+	if output(stack, "greeting") != `"bonjour"` {
+		t.Errorf("greeting is %s after the spec changed", output(stack, "greeting"))
+	}
+	s.updates("changes", 2)
+
+	t.Log("a change of the Program runs again")
+	before := stack.Status.LastUpdate.LastSuccessfulCommit
+	s.program("greeting", strings.ReplaceAll(greeting, "greeting: ${greeting}", "greeting: ${greeting} all"))
+	s.until(stack, "to show the new Program's output", func() bool {
+		return output(stack, "greeting") == `"bonjour all"` && stage.Ready(stack)
+	})
+	if stack.Status.LastUpdate.LastSuccessfulCommit == before {
+		t.Errorf("lastSuccessfulCommit is still %q", before)
+	}
+	s.updates("changes", 3)
+
+	t.Log("the annotation runs once for each new value, and its removal runs nothing")
+	s.request(stack, "one")
+	s.updates("changes", 4)
+	generation := stack.Generation
+	s.must(s.Annotate(s.ctx, stack, pulumiv1.AnnotationReconciliationRequest, nil))
+	s.never(stack, 3*time.Second, func() error {
+		if stack.Status.CurrentUpdate != nil || !stage.Ready(stack) {
+			return fmt.Errorf("something runs after the annotation was removed: %+v", stack.Status.Conditions)
+		}
+		return nil
+	})
+	s.updates("changes", 4)
+	s.request(stack, "two")
+	s.updates("changes", 5)
+	if stack.Generation != generation {
+		t.Errorf("the spec was written: generation %d became %d", generation, stack.Generation)
+	}
+}
+
+func TestNothingChangedRunsNothing(t *testing.T) {
+	s := begin(t, "still")
+	s.program("greeting", greeting)
+	stack := s.stack("still", "greeting")
+	s.untilReady(stack)
+	version := stack.ResourceVersion
+	for range 2 {
+		s.restartManager()
+		// The manager looks at every Stack when it starts; when it has run one that was made after
+		// that, it has long looked at the one that did not change.
+		s.must(client.IgnoreNotFound(s.Client.Delete(s.ctx, s.Stack("witness"))))
+		s.untilGone(s.Stack("witness"), "to be gone")
+		s.untilReady(s.stack("witness", "greeting"))
+		s.updates("still", 1)
+	}
+	s.must(s.Client.Get(s.ctx, s.Key("still"), stack))
+	if stack.ResourceVersion != version {
+		t.Errorf("the Stack was written to although nothing changed: %+v", stack.Status)
+	}
+}
