@@ -1,0 +1,114 @@
+# Everything hangs on this file; `make help` lists what there is to ask for.
+# Programs, root file systems and images are built into bin/, the embedded
+# cluster keeps its state in .cluster/; git ignores both.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# The embedded cluster's kubeconfig, for the targets that test or show something.
+EMBEDDED := $(CURDIR)/.cluster/kubeconfig
+# CLUSTER=current lets `make demo` use the caller's cluster.
+CLUSTER ?= embedded
+# The product image that `make deploy` names.
+IMAGE ?= localhost/gantry:dev
+# How long the cluster tests may take.
+E2E_TIMEOUT ?= 45m
+# Which cluster tests to run, as `go test -run` takes it.
+E2E_RUN ?= .
+
+include make/tools.mk
+include make/images.mk
+include make/generate.mk
+include make/deploy.mk
+
+##@ Try it
+
+.PHONY: demo
+demo: ## Start a cluster, install Gantry and run a first stack (CLUSTER=current: on your own cluster)
+ifeq ($(CLUSTER),current)
+	@$(MAKE) --no-print-directory deploy bin/kubectl
+	@KUBECTL=$(CURDIR)/bin/kubectl config/samples/demo.sh
+else
+	@$(MAKE) --no-print-directory cluster-up load
+	@KUBECONFIG=$(EMBEDDED) $(MAKE) --no-print-directory deploy
+	@KUBECONFIG=$(EMBEDDED) KUBECTL=$(CURDIR)/bin/kubectl config/samples/demo.sh
+endif
+
+##@ Test it
+
+.PHONY: test
+test: unit e2e ## Run every test: unit, API server and cluster
+
+# Modules of their own beside the root module, with tests.
+NESTED := test/cluster test/images $(patsubst %/go.mod,%,$(wildcard test/doubles/*/go.mod))
+
+.PHONY: unit
+unit: packages bin/envtest ## Run vet, unit tests and tests against a real API server
+	@$(call say,vet and test the product)
+	@go vet ./...
+	@KUBEBUILDER_ASSETS=$(CURDIR)/bin/envtest go test ./...
+	@for module in $(NESTED); do \
+		$(call say,vet and test $$module); \
+		(cd $$module && go vet ./... && go test ./...); \
+	done
+
+.PHONY: e2e
+e2e: cluster-up load ## Run the cluster tests on the embedded cluster (E2E_RUN=Name for some)
+	@KUBECONFIG=$(EMBEDDED) $(MAKE) --no-print-directory deploy
+	@$(call say,run the cluster tests)
+	@KUBECONFIG=$(EMBEDDED) GANTRY_E2E=1 PATH="$(CURDIR)/bin:$$PATH" \
+		go test ./test/e2e/... -count=1 -timeout $(E2E_TIMEOUT) -v -run '$(E2E_RUN)'
+
+.PHONY: bench
+bench: cluster-up load ## Measure how fast stacks are, and write .cluster/bench.json
+	@KUBECONFIG=$(EMBEDDED) $(MAKE) --no-print-directory deploy
+	@$(call say,measure)
+	@KUBECONFIG=$(EMBEDDED) PATH="$(CURDIR)/bin:$$PATH" go run ./test/bench
+
+.PHONY: verify
+verify: generate-check format-check lint ## Check generated files, format and lint
+
+.PHONY: format-check
+format-check: ## Check that all Go files are formatted
+	@$(call say,check the format)
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	if [[ -n $$unformatted ]]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+
+.PHONY: lint
+lint: bin/golangci-lint ## Run the linters
+	@$(call say,lint)
+	@bin/golangci-lint run ./...
+
+##@ The embedded cluster
+
+.PHONY: cluster-up
+cluster-up: packages bin/cluster bin/kube bin/coredns bin/kubectl bin/pause.tar ## Start the embedded cluster, unless it runs
+	@$(call say,start the cluster)
+	@bin/cluster up
+
+.PHONY: cluster-down
+cluster-down: bin/cluster ## End the embedded cluster and remove everything it made
+	@bin/cluster down
+
+.PHONY: cluster-check
+cluster-check: packages bin/cluster bin/kube bin/coredns bin/pause.tar ## Prove that clusters start, mend and end cleanly (uses one of its own)
+	@$(call say,check the cluster)
+	@cd test/cluster && GANTRY_CLUSTER_PROGRAMS=$(CURDIR)/bin go test ./host -count=1 -v -timeout 10m
+
+##@ Help
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z0-9-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+
+# A line for a person, with the time of day, before each longer step.
+say = printf '\e[1m== %(%T)T  %s\e[0m\n' -1 "$(1)"
+
+.PHONY: FORCE
+FORCE:

@@ -1,0 +1,93 @@
+# Images without a builder: root file systems of Debian packages, layers of
+# them and of our programs, images of layers. The layers that change with the
+# code are small and on top, so a change is loaded in seconds.
+
+##@ Images
+
+.PHONY: images
+images: bin/images/gantry/index.json bin/images/gantry-pulumi/index.json bin/images/gantry-e2e/index.json bin/cluster ## Build the images, and load them into the embedded cluster where it runs
+	@if bin/cluster status >/dev/null 2>&1; then $(MAKE) --no-print-directory load; \
+	else echo "built bin/images; the embedded cluster does not run, so nothing was loaded"; fi
+
+# Building is done by the images' own rules; a running cluster is assumed.
+.PHONY: load
+load: bin/images/gantry/index.json bin/images/gantry-pulumi/index.json bin/images/gantry-e2e/index.json bin/cluster
+	@bin/cluster load bin/images/gantry bin/images/gantry-pulumi bin/images/gantry-e2e
+
+PRODUCT_SOURCES := go.mod go.sum $(shell find api cmd internal -name '*.go' -not -name '*_test.go' 2>/dev/null)
+
+bin/manager: $(PRODUCT_SOURCES)
+	@$(call build,.,./cmd/manager,$@)
+
+bin/agent: $(PRODUCT_SOURCES)
+	@$(call build,.,./cmd/agent,$@)
+
+# The base of both images: git, also over SSH, and what its scripts need.
+BASE_PACKAGES := base-files git openssh-client ca-certificates dash coreutils sed grep
+# On top of it where programs run: Node.js, a shell, and what `kubectl cp` needs.
+NODE_PACKAGES := nodejs npm bash tar gzip findutils
+ROOTFS := test/images/rootfs.sh bin/rootfs/apt
+
+bin/layers/base.tar: test/images/rootfs.sh test/images/accounts.sh bin/imagetool | packages
+	@$(call say,unpack the base of the images)
+	@$(ROOTFS) bin/rootfs/base bin/rootfs/base.list $(BASE_PACKAGES)
+	@test/images/accounts.sh bin/rootfs/base
+	@bin/imagetool tree $@ bin/rootfs/base /home/pulumi=1000:1000:755 /home/nonroot=65532:65532:755 /var/lib/gantry=65532:65532:755
+
+bin/layers/node.tar: bin/layers/base.tar
+	@$(call say,unpack Node.js)
+	@$(ROOTFS) bin/rootfs/node bin/rootfs/node.list --on bin/rootfs/base.list $(NODE_PACKAGES) $(BASE_PACKAGES)
+	@bin/imagetool tree $@ bin/rootfs/node
+
+bin/layers/pulumi.tar: bin/imagetool $(PULUMI_TOOLS)
+	@bin/imagetool files $@ $(foreach tool,$(PULUMI_TOOLS),$(tool)=/usr/local/bin/$(notdir $(tool)))
+
+bin/layers/product.tar: bin/imagetool bin/manager bin/agent
+	@bin/imagetool files $@ bin/manager=/manager bin/agent=/agent
+
+bin/layers/agent.tar: bin/imagetool bin/agent
+	@bin/imagetool files $@ bin/agent=/usr/local/bin/gantry-agent
+
+bin/layers/pause.tar: bin/imagetool bin/pause
+	@bin/imagetool files $@ bin/pause=/pause
+
+bin/pause: test/cluster/pause/main.go
+	@$(call build,test/cluster,./pause,$@)
+
+# Loaded by the cluster itself when it starts.
+bin/pause.tar: bin/layers/pause.tar bin/imagetool
+	@bin/imagetool image $@ --name localhost/pause:gantry --user 65535:65535 --entrypoint /pause --layer $<
+
+SYSTEM_PATH := PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+bin/images/gantry/index.json: bin/layers/base.tar bin/layers/product.tar bin/imagetool
+	@$(call say,write the image localhost/gantry:dev)
+	@bin/imagetool image $(@D) --name localhost/gantry:dev --user 65532:65532 --entrypoint /manager \
+		--env $(SYSTEM_PATH) --env HOME=/tmp --layer bin/layers/base.tar --layer bin/layers/product.tar
+
+PULUMI_IMAGE := --user 1000:1000 --workdir /home/pulumi --cmd pulumi --env $(SYSTEM_PATH) --env HOME=/home/pulumi \
+	--env PULUMI_SKIP_UPDATE_CHECK=true
+PULUMI_LAYERS := bin/layers/base.tar bin/layers/node.tar bin/layers/pulumi.tar bin/layers/agent.tar
+
+bin/images/gantry-pulumi/index.json: $(PULUMI_LAYERS) bin/imagetool
+	@$(call say,write the image localhost/gantry-pulumi:dev)
+	@bin/imagetool image $(@D) --name localhost/gantry-pulumi:dev $(PULUMI_IMAGE) $(PULUMI_LAYERS:%=--layer %)
+
+# For the cluster tests: the same with stand-ins for providers.
+DOUBLES := $(patsubst test/doubles/%/go.mod,bin/doubles/%,$(wildcard test/doubles/pulumi-resource-*/go.mod))
+DOUBLE_SOURCES := $(shell find test/doubles -name '*.go' -o -name '*.json' -o -name go.mod -o -name go.sum 2>/dev/null)
+
+bin/doubles/%: $(DOUBLE_SOURCES) bin/doubles/.kubernetes-provider
+	@$(if $(filter pulumi-resource-kubernetes,$*),$(if $(PULUMI_KUBERNETES_PROVIDER),cp "$(PULUMI_KUBERNETES_PROVIDER)" $@,$(call build,test/doubles/$*,.,$@)),$(call build,test/doubles/$*,.,$@))
+
+# Changes when another released provider is named.
+bin/doubles/.kubernetes-provider: FORCE
+	@mkdir -p $(@D)
+	@[[ -e $@ && $$(<$@) == "$(PULUMI_KUBERNETES_PROVIDER)" ]] || echo "$(PULUMI_KUBERNETES_PROVIDER)" >$@
+
+bin/layers/doubles.tar: bin/imagetool $(DOUBLES)
+	@bin/imagetool files $@ $(foreach double,$(DOUBLES),$(double)=/usr/local/bin/$(notdir $(double)))
+
+bin/images/gantry-e2e/index.json: $(PULUMI_LAYERS) bin/layers/doubles.tar bin/imagetool
+	@$(call say,write the image localhost/gantry-e2e:dev)
+	@bin/imagetool image $(@D) --name localhost/gantry-e2e:dev $(PULUMI_IMAGE) $(PULUMI_LAYERS:%=--layer %) --layer bin/layers/doubles.tar
