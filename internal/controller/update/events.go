@@ -1,0 +1,88 @@
+package update
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/internal/operation"
+)
+
+// Reasons of an Update's events.
+const (
+	// EventUpdateSucceeded: the operation succeeded.
+	EventUpdateSucceeded = "UpdateSucceeded"
+	// EventUpdateFailed: it did not.
+	EventUpdateFailed = "UpdateFailed"
+	// EventUpdateExpired: its time to live is over and it was deleted.
+	EventUpdateExpired = "UpdateExpired"
+	// EventOutputsNotKept: the operation succeeded but its outputs do not fit into a Secret.
+	EventOutputsNotKept = "OutputsNotKept"
+	// EventTTLInvalid: spec.ttlAfterCompleted is no duration, so the Update is kept.
+	EventTTLInvalid = "TTLInvalid"
+)
+
+// maxNote bounds an event's note; the API server refuses more than 1024 bytes.
+const maxNote = 1000
+
+// occurrence is an event that is yet to be emitted.
+type occurrence struct{ kind, reason, action, note string }
+
+func succeeded(update *autov1alpha1.Update) occurrence {
+	return occurrence{corev1.EventTypeNormal, EventUpdateSucceeded, "Record", fmt.Sprintf("%s of %s succeeded", update.Spec.Type, update.Spec.StackName)}
+}
+
+func failed(reason, message string) occurrence {
+	return occurrence{corev1.EventTypeWarning, EventUpdateFailed, "Record", note(reason + ": " + message)}
+}
+
+func expiredNow(message string) occurrence {
+	return occurrence{corev1.EventTypeNormal, EventUpdateExpired, "Delete", note(message)}
+}
+
+func outputsNotKept(warning string) occurrence {
+	return occurrence{corev1.EventTypeWarning, EventOutputsNotKept, "Record", note(warning)}
+}
+
+func ttlInvalid(update *autov1alpha1.Update) occurrence {
+	return occurrence{corev1.EventTypeWarning, EventTTLInvalid, "Record", note(fmt.Sprintf(
+		"spec.ttlAfterCompleted is %q, which is no duration such as 24h or 90m; the Update is kept until somebody deletes it", *update.Spec.TTLAfterCompleted))}
+}
+
+// note cuts a text to what an event takes, at a character's border.
+func note(text string) string {
+	if len(text) <= maxNote {
+		return text
+	}
+	const cut = "… (cut)"
+	return strings.ToValidUTF8(text[:maxNote-len(cut)], "") + cut
+}
+
+// completion are the events of a result that was put on record.
+func completion(update *autov1alpha1.Update, result *operation.Result, kept keptOutputs) []occurrence {
+	var all []occurrence
+	if reason := failureOf(result); reason != "" {
+		all = append(all, failed(reason, result.GetMessage()))
+	} else {
+		all = append(all, succeeded(update))
+	}
+	if kept.warning != "" {
+		all = append(all, outputsNotKept(kept.warning))
+	}
+	return append(all, lifetime(update)...)
+}
+
+// ending are the events of an Update that was completed without a result.
+func ending(update *autov1alpha1.Update, s Step) []occurrence {
+	return append([]occurrence{failed(s.Reason, s.Message)}, lifetime(update)...)
+}
+
+// lifetime warns, once in an Update's life, of a time to live that cannot be read.
+func lifetime(update *autov1alpha1.Update) []occurrence {
+	if _, _, err := timeToLive(update); err != nil {
+		return []occurrence{ttlInvalid(update)}
+	}
+	return nil
+}

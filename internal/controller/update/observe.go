@@ -1,0 +1,116 @@
+package update
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+)
+
+// IndexWorkspaceName is the cache's index of Updates by spec.workspaceName.
+const IndexWorkspaceName = "spec.workspaceName"
+
+func workspaceKey(update *autov1alpha1.Update) types.NamespacedName {
+	return types.NamespacedName{Namespace: update.Namespace, Name: update.Spec.WorkspaceName}
+}
+
+// observe reads what a plan for the Update is made from, and no more than that: a waiting Update needs its Workspace and
+// its rivals, a running one its pod if the agent is away.
+func (r *Reconciler) observe(ctx context.Context, update *autov1alpha1.Update) (Observed, error) {
+	o := Observed{Update: update, Settings: r.Settings}
+	if update.Spec.WorkspaceName == "" {
+		return o, nil
+	}
+	key := workspaceKey(update)
+	o.State = r.Hub.State(key, update.UID)
+	o.Session, o.Connected = r.Hub.Session(key)
+	switch {
+	case isComplete(update), isStarted(update) && o.State.Result != nil:
+		return o, nil
+	case isStarted(update):
+		return o, r.observeRunning(ctx, &o)
+	default:
+		return o, r.observeWaiting(ctx, &o)
+	}
+}
+
+// observeRunning reads what became of the pod, if its agent is away. Only the API server's own word counts there.
+func (r *Reconciler) observeRunning(ctx context.Context, o *Observed) error {
+	if o.attached() {
+		return r.observeWorkspace(ctx, o, r.Client)
+	}
+	pod := &corev1.Pod{}
+	err := r.Reader.Get(ctx, client.ObjectKey{Namespace: o.Update.Namespace, Name: o.pod()}, pod)
+	switch {
+	case err != nil && !apierrors.IsNotFound(err):
+		return fmt.Errorf("get Pod %s: %w", o.pod(), err)
+	case err == nil && pod.UID == types.UID(o.Update.Status.PodUID):
+		if isOver(pod) {
+			o.PodEnd = endOf(pod)
+		}
+	default:
+		if o.PodEnd = r.memory.end(o.Update.UID); o.PodEnd == "" {
+			o.PodEnd = fmt.Sprintf("the pod %s is gone and left no result", o.pod())
+		}
+	}
+	return nil
+}
+
+// observeWaiting reads what may keep the Update from starting. Where nothing does, the Workspace is read from the API
+// server: an Update is made after its Workspace was changed, but the cache may have seen it before.
+func (r *Reconciler) observeWaiting(ctx context.Context, o *Observed) error {
+	rivals, err := incomplete(ctx, r.Client, workspaceKey(o.Update))
+	if err != nil {
+		return err
+	}
+	o.Ahead = aheadOf(o.Update, rivals)
+	if o.Connected && !o.Session.Retired && o.Ahead == nil {
+		return r.observeWorkspace(ctx, o, r.Reader)
+	}
+	return r.observeWorkspace(ctx, o, r.Client)
+}
+
+func (r *Reconciler) observeWorkspace(ctx context.Context, o *Observed, from client.Reader) error {
+	workspace := &autov1alpha1.Workspace{}
+	err := from.Get(ctx, workspaceKey(o.Update), workspace)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("get Workspace %s: %w", o.Update.Spec.WorkspaceName, err)
+	}
+	o.Workspace = workspace
+	return nil
+}
+
+// Waiting lists the Updates of a Workspace that are not complete: those that the coming or going of its agent is news
+// for. It is what the hub asks for; where the cache fails it names none, and they look again by themselves.
+func Waiting(from client.Reader) func(ctx context.Context, workspace types.NamespacedName) []types.NamespacedName {
+	return func(ctx context.Context, workspace types.NamespacedName) []types.NamespacedName {
+		updates, err := incomplete(ctx, from, workspace)
+		if err != nil {
+			ctrl.LoggerFrom(ctx).Error(err, "Updates not woken", "workspace", workspace)
+		}
+		names := make([]types.NamespacedName, 0, len(updates))
+		for i := range updates {
+			names = append(names, client.ObjectKeyFromObject(&updates[i]))
+		}
+		return names
+	}
+}
+
+// incomplete lists the Updates of a Workspace that are not complete.
+func incomplete(ctx context.Context, from client.Reader, workspace types.NamespacedName) ([]autov1alpha1.Update, error) {
+	var all autov1alpha1.UpdateList
+	if err := from.List(ctx, &all, client.InNamespace(workspace.Namespace), client.MatchingFields{IndexWorkspaceName: workspace.Name}); err != nil {
+		return nil, fmt.Errorf("list the Updates of Workspace %s: %w", workspace, err)
+	}
+	return slices.DeleteFunc(all.Items, func(update autov1alpha1.Update) bool { return isComplete(&update) }), nil
+}

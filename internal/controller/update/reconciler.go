@@ -1,0 +1,114 @@
+// Package update owns the Update controller: it gives each Update's operation to the agent in its Workspace's pod,
+// once, follows it and puts its result on record. It decides from the API and from what the hub knows of the agents,
+// so that a new manager goes on where the last one was.
+package update
+
+import (
+	"context"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/internal/hub"
+	"github.com/gantry-operator/gantry/internal/operation"
+)
+
+// +kubebuilder:rbac:groups=auto.pulumi.com,resources=updates,verbs=get;list;watch;patch;delete
+// +kubebuilder:rbac:groups=auto.pulumi.com,resources=updates/status,verbs=get;update;patch
+// +kubebuilder:rbac:groups=auto.pulumi.com,resources=workspaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;create
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+const (
+	// conflictRetry is how long the cache gets to catch up with a write that it has not seen.
+	conflictRetry = 50 * time.Millisecond
+	// progressEvery is how often the progress of one operation is written.
+	progressEvery = 2 * time.Second
+	// lookAgain is how often a pod whose agent is away is looked at, beside the watches.
+	lookAgain = time.Minute
+	// offerAgain is when an offer that the hub did not take is made again.
+	offerAgain = time.Second
+)
+
+// Hub is the manager's end of the sessions.
+type Hub interface {
+	// Session is that of the Workspace's pod; ok says that its agent is connected now.
+	Session(workspace types.NamespacedName) (hub.Session, bool)
+	// State is what is known of the operation of the Update with that UID.
+	State(workspace types.NamespacedName, uid types.UID) hub.State
+	// Offer gives an operation to the pod. Doing it again changes nothing. An error means that it was not given.
+	Offer(workspace types.NamespacedName, pod types.UID, op *operation.Operation) error
+	// Cancel asks the agent to end an operation gracefully.
+	Cancel(workspace types.NamespacedName, uid types.UID, reason string)
+	// Recorded lets the hub and the agent forget an operation.
+	Recorded(workspace types.NamespacedName, uid types.UID)
+}
+
+// Reconciler takes every Update to its end.
+type Reconciler struct {
+	// Client reads from the cache and writes. Its cache needs the index IndexWorkspaceName.
+	Client client.Client
+	// Reader reads from the API server what must not be stale, and what is never cached.
+	Reader client.Reader
+	// Clock dates conditions.
+	Clock clock.PassiveClock
+	// Hub gives operations to the agents.
+	Hub Hub
+	// Wake says which Updates the hub has news of: hub.Updates().
+	Wake <-chan event.GenericEvent
+	// Recorder emits events.
+	Recorder events.EventRecorder
+	// Settings are the manager's part of every operation.
+	Settings Settings
+
+	memory memory
+}
+
+// Reconcile takes one Update one step further. It never waits for an operation.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	update := &autov1alpha1.Update{}
+	if err := r.Client.Get(ctx, req.NamespacedName, update); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.abandon(req.NamespacedName, "")
+		}
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	r.abandon(req.NamespacedName, update.UID)
+	observed, err := r.observe(ctx, update)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	result, err := r.take(ctx, observed, Plan(observed, r.Clock.Now()))
+	switch {
+	case apierrors.IsConflict(err):
+		return ctrl.Result{RequeueAfter: conflictRetry}, nil
+	case apierrors.IsNotFound(err):
+		// The Update went in the meantime; its deletion wakes us once more.
+		return ctrl.Result{}, nil
+	}
+	return result, err
+}
+
+// abandon deals with the operations of Updates of this name that do not exist any more although they were not complete,
+// because somebody took the finalizer away: they are canceled, and forgotten when they have ended.
+func (r *Reconciler) abandon(key types.NamespacedName, current types.UID) {
+	for uid, workspace := range r.memory.others(key, current) {
+		state := r.Hub.State(workspace, uid)
+		if state.Offered && state.Result == nil {
+			r.Hub.Cancel(workspace, uid, "its Update was deleted")
+			continue
+		}
+		if state.Result != nil {
+			r.Hub.Recorded(workspace, uid)
+		}
+		r.memory.forget(uid)
+	}
+}
