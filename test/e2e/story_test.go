@@ -54,7 +54,7 @@ func begin(t *testing.T, name string) *story {
 
 // end shows what matters if the story failed, and removes its namespace.
 func (s *story) end() {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := cleanup()
 	defer cancel()
 	if s.t.Failed() {
 		var dump bytes.Buffer
@@ -180,3 +180,8 @@ func running(pod *corev1.Pod) bool {
 
 // onImage makes a Stack run in the image with the providers of test/doubles.
 const onImage = `{spec: {workspaceTemplate: {spec: {image: "` + image + `"}}}}`
+
+// cleanup is a context for what is done when a story is over.
+func cleanup() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), patience)
+}

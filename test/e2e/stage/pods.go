@@ -81,3 +81,25 @@ func (s *Stage) Kill(ctx context.Context, pod *corev1.Pod) error {
 	}
 	return nil
 }
+
+// Follow reads a container's log as it grows until it has what is wanted.
+func (s *Stage) Follow(ctx context.Context, pod *corev1.Pod, container string, wanted func(string) bool) (string, error) {
+	options := &corev1.PodLogOptions{Container: container, Follow: true}
+	stream, err := s.Kube.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, options).Stream(ctx)
+	if err != nil {
+		return "", fmt.Errorf("the log of %s: %w", pod.Name, err)
+	}
+	defer stream.Close()
+	var log strings.Builder
+	chunk := make([]byte, 4096)
+	for {
+		n, err := stream.Read(chunk)
+		log.Write(chunk[:n])
+		if wanted(log.String()) {
+			return log.String(), nil
+		}
+		if err != nil {
+			return "", fmt.Errorf("the log of %s ended without what is wanted: %w:\n%s", pod.Name, err, log.String())
+		}
+	}
+}

@@ -1,0 +1,92 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Process is a process in a pod: a PID means little without the time of its start.
+type Process struct {
+	PID   int
+	Start string
+}
+
+// findUp prints PID and start time of each `pulumi` process in the container that runs an operation.
+const findUp = `for p in /proc/[0-9]*; do
+  case "$(tr '\0' ' ' < $p/cmdline 2>/dev/null)" in
+  pulumi\ up\ *|*/pulumi\ up\ *|*/pulumi\ *\ up\ *|pulumi\ *\ up\ *) echo "${p#/proc/} $(cut -d')' -f2- < $p/stat | cut -d' ' -f21)";;
+  esac
+done`
+
+// Up finds the `pulumi up` that runs in a Workspace's pod.
+func (n *Namespace) Up(ctx context.Context, workspace string) (Process, error) {
+	out, err := n.Exec(ctx, n.Pod(workspace), PulumiContainer, "sh", "-c", findUp)
+	if err != nil {
+		return Process{}, err
+	}
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	words := strings.Fields(lines[0])
+	if len(lines) != 1 || len(words) != 2 {
+		return Process{}, fmt.Errorf("want one `pulumi up` in the pod of %s, found: %q", workspace, out)
+	}
+	pid, err := strconv.Atoi(words[0])
+	if err != nil {
+		return Process{}, fmt.Errorf("a PID in the pod of %s: %w", workspace, err)
+	}
+	return Process{PID: pid, Start: words[1]}, nil
+}
+
+// HostPID finds the process of a pod's container by its program's name, as this machine numbers it. That
+// works where the cluster's node is this machine.
+func HostPID(pod *corev1.Pod, program string) (int, error) {
+	folders, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		return 0, fmt.Errorf("looking for processes: %w", err)
+	}
+	for _, folder := range folders {
+		groups, err := os.ReadFile(filepath.Join(folder, "cgroup"))
+		if err != nil || !strings.Contains(string(groups), string(pod.UID)) {
+			continue
+		}
+		name, err := os.ReadFile(filepath.Join(folder, "comm"))
+		if err == nil && strings.TrimSpace(string(name)) == program {
+			return strconv.Atoi(filepath.Base(folder))
+		}
+	}
+	return 0, fmt.Errorf("no process %s of pod %s runs on this machine", program, pod.Name)
+}
+
+// Murder sends SIGKILL to the program of a pod's container.
+func Murder(pod *corev1.Pod, program string) error {
+	pid, err := HostPID(pod, program)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		return fmt.Errorf("killing %s of pod %s: %w", program, pod.Name, err)
+	}
+	return nil
+}
+
+// ResidentMB is the memory that a process of this machine holds, in MB.
+func ResidentMB(pid int) (float64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, fmt.Errorf("the memory of process %d: %w", pid, err)
+	}
+	for line := range strings.Lines(string(status)) {
+		words := strings.Fields(line)
+		if len(words) >= 2 && words[0] == "VmRSS:" {
+			kilobytes, err := strconv.ParseFloat(words[1], 64)
+			return kilobytes * 1024 / 1e6, err
+		}
+	}
+	return 0, fmt.Errorf("process %d says nothing of its memory", pid)
+}
