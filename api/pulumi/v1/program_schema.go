@@ -5,7 +5,8 @@ import (
 )
 
 // The types of this file describe the usual parts of a program in the CRD, for `kubectl explain` and for editors.
-// Nothing reads a program through them. A key that they do not name is kept.
+// Nothing reads a program through them. A key that they do not name is kept. Maps of any values have no schema for
+// their values, since the API server would then drop values that are null.
 
 // ProgramSchema is the outermost part of a program.
 //
@@ -18,21 +19,24 @@ type ProgramSchema struct {
 	// +optional
 	Resources map[string]programResource `json:"resources,omitempty"`
 	// variables are values that other parts refer to, by name.
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
-	Variables map[string]programExpression `json:"variables,omitempty"`
+	Variables *apiextensionsv1.JSON `json:"variables,omitempty"`
 	// outputs of the stack, by name.
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
-	Outputs map[string]programExpression `json:"outputs,omitempty"`
+	Outputs *apiextensionsv1.JSON `json:"outputs,omitempty"`
 	// packages maps names of packages to where they come from: a source, or a description of one.
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
-	Packages map[string]programExpression `json:"packages,omitempty"`
+	Packages *apiextensionsv1.JSON `json:"packages,omitempty"`
 }
-
-// programExpression is any value; strings in it may hold ${interpolations}.
-//
-// +kubebuilder:validation:Schemaless
-// +kubebuilder:pruning:PreserveUnknownFields
-type programExpression = apiextensionsv1.JSON
 
 // programConfiguration declares one configuration key.
 //
@@ -42,10 +46,9 @@ type programConfiguration struct {
 	// +optional
 	Type string `json:"type,omitempty"`
 	// default is the value when the stack's configuration has none.
-	// +kubebuilder:validation:Schemaless
-	// +kubebuilder:pruning:PreserveUnknownFields
+	// +nullable
 	// +optional
-	Default *programExpression `json:"default,omitempty"`
+	Default *apiextensionsv1.JSON `json:"default,omitempty"`
 }
 
 // programResource is one resource.
@@ -57,8 +60,11 @@ type programResource struct {
 	// +required
 	Type string `json:"type"`
 	// properties are the resource's inputs, by name.
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
-	Properties map[string]programExpression `json:"properties,omitempty"`
+	Properties *apiextensionsv1.JSON `json:"properties,omitempty"`
 	// options say how Pulumi treats the resource.
 	// +optional
 	Options *programOptions `json:"options,omitempty"`
@@ -76,7 +82,7 @@ type programOptions struct {
 	AdditionalSecretOutputs []string `json:"additionalSecretOutputs,omitempty"`
 	// aliases are other names that the resource had: URNs, or descriptions of them.
 	// +optional
-	Aliases []programExpression `json:"aliases,omitempty"`
+	Aliases []apiextensionsv1.JSON `json:"aliases,omitempty"`
 	// customTimeouts of the provider's operations.
 	// +optional
 	CustomTimeouts *programTimeouts `json:"customTimeouts,omitempty"`
@@ -85,7 +91,7 @@ type programOptions struct {
 	DeleteBeforeReplace bool `json:"deleteBeforeReplace,omitempty"`
 	// dependsOn lists resources that come first.
 	// +optional
-	DependsOn []programExpression `json:"dependsOn,omitempty"`
+	DependsOn []apiextensionsv1.JSON `json:"dependsOn,omitempty"`
 	// ignoreChanges lists properties whose changes are ignored.
 	// +optional
 	IgnoreChanges []string `json:"ignoreChanges,omitempty"`
@@ -93,21 +99,22 @@ type programOptions struct {
 	// +optional
 	Import string `json:"import,omitempty"`
 	// parent of the resource.
-	// +kubebuilder:validation:Schemaless
-	// +kubebuilder:pruning:PreserveUnknownFields
+	// +nullable
 	// +optional
-	Parent *programExpression `json:"parent,omitempty"`
+	Parent *apiextensionsv1.JSON `json:"parent,omitempty"`
 	// protect the resource from being deleted.
 	// +optional
 	Protect bool `json:"protect,omitempty"`
 	// provider of the resource.
+	// +nullable
+	// +optional
+	Provider *apiextensionsv1.JSON `json:"provider,omitempty"`
+	// providers of a component's resources, by package.
+	// +kubebuilder:validation:Type=object
 	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
-	Provider *programExpression `json:"provider,omitempty"`
-	// providers of a component's resources, by package.
-	// +optional
-	Providers map[string]programExpression `json:"providers,omitempty"`
+	Providers *apiextensionsv1.JSON `json:"providers,omitempty"`
 	// version of the provider's plugin.
 	// +optional
 	Version string `json:"version,omitempty"`
@@ -137,6 +144,9 @@ type programGet struct {
 	// +required
 	ID string `json:"id"`
 	// state narrows the search, by property.
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
-	State map[string]programExpression `json:"state,omitempty"`
+	State *apiextensionsv1.JSON `json:"state,omitempty"`
 }

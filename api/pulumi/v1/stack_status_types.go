@@ -77,6 +77,11 @@ type CurrentUpdate struct {
 // StackStatus is what the stack controller saw and did.
 type StackStatus struct {
 	// outputs of the stack; secret ones read "[secret]".
+	// ---
+	// The values have no schema, with which the API server would drop outputs that are null.
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
 	Outputs map[string]apiextensionsv1.JSON `json:"outputs,omitempty"`
 	// lastUpdate is the last update's record.
