@@ -1,0 +1,161 @@
+package artifact
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/gantry-operator/gantry/internal/hub/identity"
+)
+
+// Path is what the path of an archive's URL begins with; its digest follows.
+const Path = "/artifacts/"
+
+const (
+	// headersWithin is how long a client may take to ask.
+	headersWithin = 10 * time.Second
+	// idleWithin is how long a connection is kept that nobody asks anything on.
+	idleWithin = time.Minute
+	// stopWithin is how long downloads may go on when the manager stops. Agents ask again.
+	stopWithin = 2 * time.Second
+)
+
+// Authenticator says who the bearer of a token is.
+type Authenticator interface {
+	Authenticate(ctx context.Context, token string) (identity.Identity, error)
+}
+
+// Server gives each pod the archives its Workspace is entitled to, and nothing to anybody else. It runs on the leader
+// only.
+type Server struct {
+	Store         *Store
+	Authenticator Authenticator
+	// Entitled tells whether the Workspace's pod may have the archive.
+	Entitled func(ctx context.Context, workspace types.NamespacedName, digest string) bool
+	Log      logr.Logger
+	// Address to listen at, such as ":9444".
+	Address string
+	TLS     *tls.Config
+}
+
+// URL is where a Server behind the given host and port has an archive.
+func URL(host string, port int, digest string) string {
+	return "https://" + net.JoinHostPort(host, strconv.Itoa(port)) + Path + digest
+}
+
+// NeedLeaderElection says that only the leader listens.
+func (s *Server) NeedLeaderElection() bool { return true }
+
+// Start listens and serves until ctx is done.
+func (s *Server) Start(ctx context.Context) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.Address)
+	if err != nil {
+		return fmt.Errorf("listen for artifact requests: %w", err)
+	}
+	server := &http.Server{Handler: s, ReadHeaderTimeout: headersWithin, IdleTimeout: idleWithin}
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+		defer cancel()
+		if server.Shutdown(grace) != nil {
+			_ = server.Close() // Downloads that do not end in time are cut.
+		}
+	})
+	err = server.Serve(tls.NewListener(listener, s.TLS))
+	if !stop() {
+		<-stopped
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve artifacts: %w", err)
+	}
+	return nil
+}
+
+// ServeHTTP answers GET and HEAD of /artifacts/<digest>. Who asks is found out before anything else, and whether an
+// archive exists is told only to who may have it.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	who, ok := s.authenticate(w, r)
+	if !ok {
+		return
+	}
+	digest, ok := strings.CutPrefix(r.URL.Path, Path)
+	if !ok {
+		http.Error(w, "there is nothing here but "+Path+"<digest>", http.StatusNotFound)
+		return
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "an artifact can only be read", http.StatusMethodNotAllowed)
+		return
+	}
+	if _, err := parse(digest); err != nil {
+		http.Error(w, "the path does not end with a digest", http.StatusBadRequest)
+		return
+	}
+	if !s.Entitled(r.Context(), who.Workspace, digest) {
+		s.Log.Info("Refused an artifact", "workspace", who.Workspace, "digest", digest)
+		http.Error(w, "this Workspace does not use that artifact", http.StatusForbidden)
+		return
+	}
+	archive, size, err := s.Store.Open(digest)
+	if errors.Is(err, fs.ErrNotExist) {
+		http.Error(w, "the artifact is not there (yet)", http.StatusNotFound)
+		return
+	}
+	if err != nil {
+		s.Log.Error(err, "Could not read an artifact")
+		http.Error(w, "the artifact cannot be read", http.StatusInternalServerError)
+		return
+	}
+	defer archive.Close()
+	s.send(w, r, archive, size)
+}
+
+// send answers with the archive.
+func (s *Server) send(w http.ResponseWriter, r *http.Request, archive io.Reader, size int64) {
+	w.Header().Set("Content-Type", "application/gzip")
+	w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
+	if r.Method == http.MethodHead {
+		return
+	}
+	if _, err := io.Copy(w, archive); err != nil {
+		s.Log.V(1).Info("An artifact was not sent whole", "error", err.Error())
+	}
+}
+
+// authenticate says who asks, or answers the request if that cannot be told.
+func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (identity.Identity, bool) {
+	var token string
+	if values := r.Header.Values("Authorization"); len(values) == 1 {
+		scheme, rest, _ := strings.Cut(values[0], " ")
+		if strings.EqualFold(scheme, "Bearer") {
+			token = strings.TrimSpace(rest)
+		}
+	}
+	who, err := s.Authenticator.Authenticate(r.Context(), token)
+	switch {
+	case err == nil:
+		return who, true
+	case errors.Is(err, identity.ErrUnauthenticated):
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		http.Error(w, err.Error(), http.StatusUnauthorized)
+	case errors.Is(err, identity.ErrForbidden):
+		http.Error(w, err.Error(), http.StatusForbidden)
+	default:
+		s.Log.Error(err, "Could not find out who asks for an artifact")
+		http.Error(w, "the manager cannot check the token now", http.StatusServiceUnavailable)
+	}
+	return who, false
+}
