@@ -1,0 +1,60 @@
+package workspace
+
+import (
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/internal/pod"
+)
+
+// Claims are what the Updates of a Workspace want of its pod.
+type Claims struct {
+	// Live says that the pod has an operation that is not over: nothing may happen to it.
+	Live bool
+	// Wanted says that an operation waits for a pod.
+	Wanted bool
+	// LastEnd is when the last operation ended; zero if none did.
+	LastEnd time.Time
+}
+
+// claimsOn sums up the Updates. An Update that was given to a pod sticks to it: it is live in that pod, and wants no
+// other one when that pod is gone. An Update that is deleted before it was given to a pod wants none.
+func claimsOn(updates []autov1alpha1.Update, current *corev1.Pod) Claims {
+	var c Claims
+	for i := range updates {
+		update := &updates[i]
+		given := update.Status.PodUID
+		switch complete := meta.FindStatusCondition(update.Status.Conditions, autov1alpha1.UpdateConditionTypeComplete); {
+		case complete != nil && complete.Status == "True":
+			end := complete.LastTransitionTime.Time
+			if update.Status.EndTime != nil {
+				end = update.Status.EndTime.Time
+			}
+			if end.After(c.LastEnd) {
+				c.LastEnd = end
+			}
+		case given == "":
+			c.Wanted = c.Wanted || update.DeletionTimestamp.IsZero()
+		case current != nil && given == string(current.UID):
+			c.Live = true
+		}
+	}
+	return c
+}
+
+// idleTimeout is how long the pod is kept without work.
+func idleTimeout(spec *autov1alpha1.WorkspaceSpec, otherwise time.Duration) (time.Duration, *pod.InvalidError) {
+	if spec.IdleTimeout == "" {
+		return otherwise, nil
+	}
+	timeout, err := time.ParseDuration(spec.IdleTimeout)
+	if err != nil || timeout < 0 {
+		return otherwise, &pod.InvalidError{Path: "spec.idleTimeout", Problem: fmt.Sprintf(
+			"%q is not a duration such as \"5m\", \"90s\" or \"0s\"", spec.IdleTimeout)}
+	}
+	return timeout, nil
+}
