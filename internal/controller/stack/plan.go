@@ -70,7 +70,7 @@ type check func(Observed, time.Time) *Step
 // checks lists what a plan asks, in order. The order is the controller's policy.
 func checks() []check {
 	return []check{
-		updateOutdated, updateUnderWay,
+		updateOutdated, updateUnderWay, specUnreadable,
 		resourcesKept, nothingApplied, resourcesDestroyed, childrenCollected,
 		specInvalid, sourceUnavailable, workspaceGoing,
 		upToDate, prerequisiteUnmet,
@@ -122,6 +122,15 @@ func updateUnderWay(o Observed, _ time.Time) *Step {
 		return nil
 	}
 	return &Step{State: progressState(o.Update, o.Workspace)}
+}
+
+// specUnreadable: a field holds what the schema lets through and no program can read. Nothing is decided from such a
+// spec, least of all a deletion.
+func specUnreadable(o Observed, _ time.Time) *Step {
+	if o.Stack.Spec.Unreadable == "" {
+		return nil
+	}
+	return &Step{State: conditions.Stalled(pulumiv1.ReasonSpecInvalid, "spec cannot be read: "+o.Stack.Spec.Unreadable)}
 }
 
 // specInvalid: the spec cannot work as it is.

@@ -139,6 +139,8 @@ func TestPlan(t *testing.T) {
 			o.Prerequisites = []Prerequisite{{PrerequisiteRef: pulumiv1.PrerequisiteRef{Name: "base"}}}
 		}), want{state: "PrerequisiteNotSatisfied"}},
 
+		"SpecUnreadable": {"nothing is decided from a spec that cannot be read", world(goes, func(o *Observed) { o.Stack.Spec.Unreadable = "resyncFrequencySeconds" }),
+			want{state: "SpecInvalid"}},
 		"DeletedKeeping":        {"resources are kept unless asked otherwise", world(goes, func(o *Observed) { o.Stack.Spec.DestroyOnFinalize = false }), want{act: Release, state: "ProcessingCompleted"}},
 		"DeletedNothingApplied": {"nothing was ever applied", world(goes, neverRan, func(o *Observed) { o.Stack.Generation = 3 }), want{act: Release, state: "ProcessingCompleted"}},
 		"DeletedFirstUpLost":    {"an up was begun, whatever became of its record", world(goes, func(o *Observed) { o.Stack.Status = pulumiv1.StackStatus{Applied: true} }), want{act: Run, state: "StackProcessing", message: "Stack marked for deletion"}},
