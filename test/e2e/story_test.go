@@ -36,7 +36,7 @@ func begin(t *testing.T, name string) *story {
 	t.Helper()
 	kubeconfig := os.Getenv("KUBECONFIG")
 	if os.Getenv("GANTRY_E2E") != "1" || kubeconfig == "" {
-		t.Skip("SKIPPED: no cluster. Set GANTRY_E2E=1 and KUBECONFIG, or run `make test-cluster`.")
+		t.Skip("SKIPPED: no cluster. Set GANTRY_E2E=1 and KUBECONFIG, or run `make e2e`.")
 	}
 	ctx := t.Context()
 	s, err := stage.Connect(ctx, kubeconfig)

@@ -106,3 +106,6 @@ func (n *Namespace) meta(name string) metav1.ObjectMeta {
 func (n *Namespace) Key(name string) client.ObjectKey {
 	return client.ObjectKey{Namespace: n.Name, Name: name}
 }
+
+// ClusterKey is the key of an object that is in no namespace.
+func ClusterKey(name string) client.ObjectKey { return client.ObjectKey{Name: name} }

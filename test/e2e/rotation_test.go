@@ -1,0 +1,120 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gantry-operator/gantry/test/e2e/stage"
+)
+
+// Kubelet rotates a pod's token only when most of its lifetime of at least ten minutes is over. So that a
+// story need not take that long, the pod gets its credentials, at the usual place, from a Secret: kubelet
+// replaces a Secret's files in a running pod in the same way. The first token stops counting when the
+// object that it is bound to is deleted, so that only a client that reads the file again goes on.
+const (
+	// rotating makes one object, waits longer than a client keeps a token in memory, and makes another.
+	rotating = `
+resources:
+  before:
+    type: kubernetes:core/v1:ConfigMap
+    properties: {metadata: {name: before}, data: {made: "yes"}}
+  pause:
+    type: testing:index:Sleep
+    properties: {seconds: 75, label: pause}
+    options: {dependsOn: ["${before}"]}
+  after:
+    type: kubernetes:core/v1:ConfigMap
+    properties: {metadata: {name: after}, data: {made: "yes"}}
+    options: {dependsOn: ["${pause}"]}
+`
+	ownCredentials = `
+spec:
+  workspaceTemplate:
+    spec:
+      podTemplate:
+        spec:
+          volumes:
+          - {name: state, persistentVolumeClaim: {claimName: state}}
+          - {name: credentials, secret: {secretName: credentials}}
+          containers:
+          - name: pulumi
+            volumeMounts:
+            - {name: state, mountPath: /state}
+            - {name: credentials, mountPath: /var/run/secrets/kubernetes.io/serviceaccount}
+`
+)
+
+// boundToken makes a token that counts as long as a Secret of its own is there.
+func (s *story) boundToken(anchor string) string {
+	s.t.Helper()
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: anchor}}
+	s.must(s.Client.Create(s.ctx, secret))
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
+		BoundObjectRef: &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Secret", Name: anchor, UID: secret.UID},
+	}}
+	request, err := s.Kube.CoreV1().ServiceAccounts(s.Name).CreateToken(s.ctx, "default", request, metav1.CreateOptions{})
+	s.must(err)
+	return request.Status.Token
+}
+
+// counts tells whether the API server accepts a token.
+func (s *story) counts(token string) bool {
+	s.t.Helper()
+	review := &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token}}
+	review, err := s.Kube.AuthenticationV1().TokenReviews().Create(s.ctx, review, metav1.CreateOptions{})
+	s.must(err)
+	return review.Status.Authenticated
+}
+
+func TestRotatedTokenIsPickedUp(t *testing.T) {
+	t.Parallel()
+	s := begin(t, "rotate")
+	s.mayManageConfigMaps()
+	root := &corev1.ConfigMap{}
+	s.must(s.Client.Get(s.ctx, s.Key("kube-root-ca.crt"), root))
+	first := s.boundToken("first")
+	credentials := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "credentials"},
+		StringData: map[string]string{"token": first, "ca.crt": root.Data["ca.crt"], "namespace": s.Name},
+	}
+	s.must(s.Client.Create(s.ctx, credentials))
+	s.program("rotating", rotating)
+	stack := s.stack("rotate", "rotating", onImage, ownCredentials)
+	before := s.configMap("before")
+	s.until(before, "to be made with the first token", func() bool { return true })
+
+	second := s.boundToken("second")
+	credentials.StringData = map[string]string{"token": second}
+	s.must(s.Client.Update(s.ctx, credentials))
+	s.untilMounted("rotate", second)
+	s.must(s.Client.Delete(s.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "first"}}))
+
+	after := s.configMap("after")
+	s.until(after, "to be made with the second token", func() bool { return true })
+	if s.counts(first) || !s.counts(second) {
+		t.Errorf("the first token counts: %t, the second: %t", s.counts(first), s.counts(second))
+	}
+	s.untilReady(stack)
+	s.updates("rotate", 1)
+}
+
+// untilMounted makes kubelet look at a pod and waits until its token is the one that is wanted.
+func (s *story) untilMounted(workspace, token string) {
+	s.t.Helper()
+	pod := s.Pod(workspace)
+	s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(pod), pod))
+	// Kubelet looks at a pod's volumes when the pod changes, or once a minute or so.
+	note := "seen"
+	s.must(s.Annotate(s.ctx, pod, "story.test/look", &note))
+	seen, err := s.Exec(s.ctx, pod, stage.PulumiContainer, "sh", "-c",
+		"i=0; while [ $i -lt 600 ] && ! grep -qF \"$0\" "+tokenPath+"; do i=$((i+1)); sleep 0.1; done; cat "+tokenPath, token[strings.LastIndex(token, ".")+1:])
+	s.must(err)
+	if seen != token {
+		s.t.Fatal("the pod does not see the second token")
+	}
+}

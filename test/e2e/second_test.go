@@ -1,0 +1,192 @@
+package e2e
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/gantry-operator/gantry/test/e2e/stage"
+)
+
+// programsOnNode is where the embedded cluster's node has the program of the API server.
+const programsOnNode = "/run/gantry-bin"
+
+// secondCluster is another API server with an etcd of its own, in a pod: all that a stack can tell a
+// cluster by.
+const secondCluster = `
+apiVersion: v1
+kind: Pod
+metadata: {name: second, labels: {app: second}}
+spec:
+  securityContext: {runAsUser: 0}
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: etcd
+    image: ` + image + `
+    command: [/usr/local/bin/etcd, --data-dir=/data/etcd, --unsafe-no-fsync, --logger=zap]
+    volumeMounts:
+    - {name: etcd, mountPath: /usr/local/bin/etcd}
+    - {name: data, mountPath: /data}
+  - name: api
+    image: ` + image + `
+    command:
+    - /programs/kube
+    - kube-apiserver
+    - --etcd-servers=http://127.0.0.1:2379
+    - --secure-port=6443
+    - --tls-cert-file=/pki/tls.crt
+    - --tls-private-key-file=/pki/tls.key
+    - --token-auth-file=/pki/tokens.csv
+    - --service-account-key-file=/pki/tls.key
+    - --service-account-signing-key-file=/pki/tls.key
+    - --service-account-issuer=https://second.example
+    - --service-cluster-ip-range=203.0.113.0/24
+    - --authorization-mode=RBAC
+    - --disable-admission-plugins=ServiceAccount
+    - --cert-dir=/data/pki
+    readinessProbe: {httpGet: {path: /readyz, port: 6443, scheme: HTTPS}, periodSeconds: 1, failureThreshold: 120}
+    volumeMounts:
+    - {name: programs, mountPath: /programs, readOnly: true}
+    - {name: pki, mountPath: /pki, readOnly: true}
+    - {name: data, mountPath: /data}
+  volumes:
+  - {name: etcd, hostPath: {path: /usr/bin/etcd, type: File}}
+  - {name: programs, hostPath: {path: ` + programsOnNode + `, type: Directory}}
+  - {name: pki, secret: {secretName: second}}
+  - {name: data, emptyDir: {}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: second}
+spec:
+  selector: {app: second}
+  ports: [{port: 443, targetPort: 6443}]
+`
+
+// startSecond starts the second API server and returns a kubeconfig for it.
+func (s *story) startSecond() string {
+	s.t.Helper()
+	if _, err := os.Stat("/usr/bin/etcd"); err != nil {
+		s.t.Skipf("SKIPPED: a second API server needs the embedded cluster: %v", err)
+	}
+	home, err := s.NewNamespace(s.ctx, "second", "privileged")
+	s.must(err)
+	s.t.Cleanup(func() {
+		ctx, cancel := cleanup()
+		defer cancel()
+		if err := home.Leave(ctx); err != nil {
+			s.t.Error(err)
+		}
+	})
+	host := "second." + home.Name + ".svc"
+	certificate, key := selfSigned(s.t, host)
+	token := randomHex(s.t)
+	s.must(s.Client.Create(s.ctx, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: home.Name, Name: "second"},
+		StringData: map[string]string{"tls.crt": certificate, "tls.key": key, "tokens.csv": token + ",story,story,system:masters\n"},
+	}))
+	pod, service := &corev1.Pod{}, &corev1.Service{}
+	for i, object := range []any{pod, service} {
+		s.must(yaml.UnmarshalStrict([]byte(strings.Split(secondCluster, "---")[i]), object))
+	}
+	pod.Namespace, service.Namespace = home.Name, home.Name
+	s.must(s.Client.Create(s.ctx, pod))
+	s.must(s.Client.Create(s.ctx, service))
+	s.until(pod, "to answer", func() bool { return stage.PodReady(pod) })
+	s.t.Cleanup(func() { s.showIfFailed(home) })
+	kubeconfig, err := json.Marshal(map[string]any{
+		"apiVersion": "v1", "kind": "Config", "current-context": "second",
+		"clusters": []any{map[string]any{"name": "second", "cluster": map[string]any{"server": "https://" + host, "certificate-authority-data": []byte(certificate)}}},
+		"users":    []any{map[string]any{"name": "story", "user": map[string]any{"token": token}}},
+		"contexts": []any{map[string]any{"name": "second", "context": map[string]any{"cluster": "second", "user": "story"}}},
+	})
+	s.must(err)
+	return string(kubeconfig)
+}
+
+func (s *story) showIfFailed(namespace *stage.Namespace) {
+	if s.t.Failed() {
+		ctx, cancel := cleanup()
+		defer cancel()
+		namespace.Dump(ctx, os.Stderr)
+	}
+}
+
+func TestKubeconfigFromASecretReachesAnotherCluster(t *testing.T) {
+	t.Parallel()
+	s := begin(t, "elsewhere")
+	kubeconfig := s.startSecond()
+	s.must(s.Client.Create(s.ctx, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "elsewhere"}, StringData: map[string]string{"config": kubeconfig},
+	}))
+	name := s.Name + "-far"
+	s.program("far", `
+resources:
+  far:
+    type: kubernetes:core/v1:Namespace
+    properties: {metadata: {name: `+name+`}}
+outputs: {uid: "${far.metadata.uid}"}
+`)
+	stack := s.stack("elsewhere", "far", onImage, `{spec: {kubeconfig: {type: Secret, secretRef: {name: elsewhere, key: config}}}}`)
+	s.untilReady(stack)
+	if len(output(stack, "uid")) != len(`"00000000-0000-0000-0000-000000000000"`) {
+		t.Errorf("the namespace's UID is %s", output(stack, "uid"))
+	}
+	here := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	if err := s.Client.Get(s.ctx, stage.ClusterKey(name), here); !apierrors.IsNotFound(err) {
+		t.Errorf("the namespace was made in the pod's own cluster: %v", err)
+	}
+	token := kubeconfig[strings.Index(kubeconfig, `"token":"`)+len(`"token":"`):][:64]
+	state, err := s.Shell(s.ctx, "elsewhere", "pulumi stack export --stack elsewhere")
+	s.must(err)
+	if strings.Contains(state, token) {
+		t.Error("the state holds the token of the kubeconfig in clear")
+	}
+}
+
+func randomHex(t *testing.T) string {
+	t.Helper()
+	raw := make([]byte, 32)
+	if _, err := rand.Read(raw); err != nil {
+		t.Fatal(err)
+	}
+	return hex.EncodeToString(raw)
+}
+
+// selfSigned makes a certificate for a host, which is its own authority, and its key, in PEM.
+func selfSigned(t *testing.T, host string) (certificate, key string) {
+	t.Helper()
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: host}, DNSNames: []string{host},
+		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	raw, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pemOf("CERTIFICATE", raw), pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(private))
+}
+
+func pemOf(kind string, raw []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: raw}))
+}
