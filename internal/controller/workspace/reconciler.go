@@ -32,6 +32,9 @@ import (
 // +kubebuilder:rbac:groups="",resources=events,verbs=list
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
+// conflictRetry is when to write the status again after a conflict.
+const conflictRetry = 200 * time.Millisecond
+
 // Hub is what the controller needs of the sessions.
 type Hub interface {
 	// Session returns the session of the Workspace's pod; ok says whether its agent is connected now.
@@ -85,8 +88,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	step := Plan(observed, r.Clock.Now())
 	step, err = r.take(ctx, &observed, step)
-	err = errors.Join(observed.LookupError, err, r.record(ctx, &observed, step))
-	if err != nil {
+	written := r.record(ctx, &observed, step)
+	if apierrors.IsConflict(written) {
+		// The cache lags behind; what it shows next is right again.
+		step.After, written = conflictRetry, nil
+	}
+	if err := errors.Join(observed.LookupError, err, written); err != nil {
 		return ctrl.Result{}, err
 	}
 	return ctrl.Result{RequeueAfter: step.After}, nil
