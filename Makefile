@@ -40,7 +40,7 @@ endif
 ##@ Test it
 
 .PHONY: test
-test: unit e2e ## Run every test: unit, API server and cluster
+test: unit cluster-check e2e ## Run every test: unit, API server, the embedded cluster itself, and on the cluster
 
 # Modules of their own beside the root module, with tests.
 NESTED := test/cluster test/images $(patsubst %/go.mod,%,$(wildcard test/doubles/*/go.mod))

@@ -100,4 +100,3 @@ func lock(state paths.State) (release func(), err error) {
 	}
 	return func() { _ = file.Close() }, nil
 }
-

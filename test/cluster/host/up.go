@@ -12,7 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/gantry-operator/gantry/test/cluster/cgroup"
 	"github.com/gantry-operator/gantry/test/cluster/component"
 	"github.com/gantry-operator/gantry/test/cluster/node"
 	"github.com/gantry-operator/gantry/test/cluster/paths"
@@ -25,7 +24,7 @@ const patience = 20 * time.Second
 // Cluster is the cluster of one state folder.
 type Cluster struct {
 	State    paths.State
-	Programs string // folder of bin/kube, bin/coredns and bin/pause.tar
+	Programs string // folder of bin/cluster, bin/kube, bin/coredns and bin/pause.tar
 	Out      io.Writer
 }
 
@@ -40,7 +39,7 @@ func (c Cluster) Up() error {
 		return err
 	}
 	defer release()
-	if c.healthy() {
+	if c.runs() {
 		fmt.Fprintf(c.Out, "the cluster runs already: KUBECONFIG=%s\n", c.State.Kubeconfig())
 		return nil
 	}
@@ -82,18 +81,22 @@ func (c Cluster) Down() error {
 	return nil
 }
 
-// healthy says whether the cluster has started and its API server answers.
-func (c Cluster) healthy() bool {
+// runs says whether the cluster runs, after it has started what is stopped and
+// waited for everything to answer.
+func (c Cluster) runs() bool {
 	r, ok := readRecord(c.State)
 	if !ok || !r.alive() {
 		return false
 	}
-	_, err := c.command("status")
+	_, err := c.command("mend")
+	if err != nil {
+		fmt.Fprintf(c.Out, "the cluster runs, but not well: %v\n", err)
+	}
 	return err == nil
 }
 
 func (c Cluster) checkPrograms() error {
-	for _, name := range []string{"kube", "coredns", "pause.tar"} {
+	for _, name := range []string{"cluster", "kube", "coredns", "pause.tar"} {
 		if _, err := os.Stat(filepath.Join(c.Programs, name)); err != nil {
 			return fmt.Errorf("%w: build it with `make tools`", err)
 		}
@@ -160,16 +163,12 @@ func (c Cluster) prepare(port int) error {
 }
 
 func (c Cluster) spawn(listener, progress *os.File) error {
-	self, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find this program: %w", err)
-	}
 	log, err := os.OpenFile(c.State.Log("cluster"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return fmt.Errorf("open the cluster's log: %w", err)
 	}
 	defer log.Close()
-	command := exec.Command(self, "--state", string(c.State), "--programs", c.Programs, "node")
+	command := exec.Command(filepath.Join(c.Programs, "cluster"), "--state", string(c.State), "--programs", c.Programs, "node")
 	command.Dir = "/"
 	command.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	command.Stdout, command.Stderr = log, log
@@ -188,49 +187,4 @@ func (c Cluster) spawn(listener, progress *os.File) error {
 		return fmt.Errorf("look at the cluster's first process: %w", err)
 	}
 	return record{PID: pid, Started: started}.write(c.State)
-}
-
-// clean ends what runs of this cluster and removes what it made, but for the
-// names to keep. It says whether there was anything.
-func (c Cluster) clean(keep ...string) (left bool, err error) {
-	if r, ok := readRecord(c.State); ok {
-		left = true
-		if err := r.kill(patience); err != nil {
-			return left, err
-		}
-	}
-	// The control group finds the cluster even when its record was deleted.
-	identity := c.State.Identity()
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		pids, err := cgroup.Processes(identity)
-		if err != nil {
-			return left, err
-		}
-		if len(pids) == 0 {
-			break
-		}
-		if time.Now().After(deadline) {
-			return left, fmt.Errorf("processes %v do not end", pids)
-		}
-		left = true
-		for _, pid := range pids {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-		}
-	}
-	if err := cgroup.Remove(identity, patience); err != nil {
-		return left, fmt.Errorf("remove control groups: %w", err)
-	}
-	kept := map[string]bool{}
-	for _, name := range keep {
-		kept[c.State.Join(name)] = true
-	}
-	for _, path := range c.State.Owned() {
-		if kept[path] {
-			continue
-		}
-		if err := os.RemoveAll(path); err != nil {
-			return left, fmt.Errorf("remove the cluster's files: %w", err)
-		}
-	}
-	return left, nil
 }

@@ -3,7 +3,9 @@ package node
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"syscall"
@@ -12,6 +14,11 @@ import (
 
 // grace is how long a component may take to end after it was asked.
 const grace = 10 * time.Second
+
+// mendPatience is how long a running cluster may take to answer everywhere.
+const mendPatience = time.Minute
+
+var errStarting = errors.New("the cluster is still starting")
 
 // serveControl answers one command per connection: lines, the last of which is
 // "ok" or begins with "error: ".
@@ -36,15 +43,29 @@ func (n *node) serveControl(listener net.Listener) {
 	}
 }
 
+// mend starts what is stopped and waits until everything answers.
+func (n *node) mend() error {
+	if !n.ready.Load() {
+		return errStarting
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), mendPatience)
+	defer cancel()
+	_, err := n.boot(ctx, io.Discard)
+	return err
+}
+
 func (n *node) command(reply net.Conn, words []string) error {
 	if len(words) == 1 && words[0] == "status" {
 		for _, k := range n.keepers {
 			fmt.Fprintln(reply, k.status())
 		}
 		if !n.ready.Load() {
-			return fmt.Errorf("the cluster is still starting")
+			return errStarting
 		}
 		return nil
+	}
+	if len(words) == 1 && words[0] == "mend" {
+		return n.mend()
 	}
 	if len(words) != 2 {
 		return fmt.Errorf("no such command: %q", words)

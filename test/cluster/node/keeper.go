@@ -100,8 +100,7 @@ func (k *keeper) stop(ctx context.Context, signal syscall.Signal) error {
 		k.mutex.Unlock()
 		return nil
 	}
-	// The id cannot have been given to another process: it is reaped under the
-	// lock that start takes, and reported to this keeper before it is free.
+	// Ids are given out in turn, so one that has just become free is not in use again.
 	err := syscall.Kill(pid, signal)
 	k.mutex.Unlock()
 	if err != nil {
