@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -49,6 +50,16 @@ func (s *Stage) Log(ctx context.Context, pod *corev1.Pod, container string, tail
 	if tail != 0 {
 		options.TailLines = &tail
 	}
+	return s.readLog(ctx, pod, options)
+}
+
+// LogSince returns a container's log since a time, each line with the time it was written at.
+func (s *Stage) LogSince(ctx context.Context, pod *corev1.Pod, container string, since time.Time) (string, error) {
+	from := metav1.NewTime(since)
+	return s.readLog(ctx, pod, &corev1.PodLogOptions{Container: container, Timestamps: true, SinceTime: &from})
+}
+
+func (s *Stage) readLog(ctx context.Context, pod *corev1.Pod, options *corev1.PodLogOptions) (string, error) {
 	stream, err := s.Kube.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, options).Stream(ctx)
 	if err != nil {
 		return "", fmt.Errorf("the log of %s: %w", pod.Name, err)

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+)
+
+// raw is what was measured. Times are in seconds.
+type raw struct {
+	PodStart     []float64 `json:"pod_start"`
+	BareInit     []float64 `json:"bare_init"`
+	BareFirstUp  []float64 `json:"bare_first_up"`
+	BareUp       []float64 `json:"bare_up"`
+	Cold         []float64 `json:"cold"`
+	Warm         []float64 `json:"warm"`
+	Fleet        float64   `json:"fleet"`
+	ColdCommands []string  `json:"cold_commands"`
+	WarmCommands []string  `json:"warm_commands"`
+	ManagerMB    float64   `json:"manager_mb"`
+	BusyAgentsMB float64   `json:"agent_mb_before_idle"`
+	IdleAgentsMB float64   `json:"agent_mb_after_idle"`
+}
+
+// figure is one line of the table.
+type figure struct {
+	key, what     string
+	value, target float64
+}
+
+// figures are what the targets are about.
+type figures []figure
+
+// figures works them out.
+func (r raw) figures(fleet int) figures {
+	bareCold := median(r.PodStart) + median(r.BareInit) + median(r.BareFirstUp)
+	bareUp := median(r.BareUp)
+	return figures{
+		{"cold_ratio", "cold: apply to Ready ÷ (bare pod start + bare stack init + bare up)", median(r.Cold) / bareCold, 1.8},
+		{"warm_ratio", "warm: annotation to recorded success ÷ bare up", median(r.Warm) / bareUp, 1.6},
+		{"fleet_ratio", "fleet: all applied at once to all Ready ÷ (number × bare up)", r.Fleet / (float64(fleet) * bareUp), 3.5},
+		{"cli_cold", "pulumi processes of a cold up", float64(len(r.ColdCommands)), 4},
+		{"cli_warm", "pulumi processes of a warm up", float64(len(r.WarmCommands)), 1},
+		{"idle_agent_mb", "memory of a stack's pod after the idle time, MB", r.IdleAgentsMB, 0},
+		{"manager_mb", "memory of the manager with the fleet, MB", r.ManagerMB, 80},
+	}
+}
+
+// missed lists the figures over their target.
+func (f figures) missed() []string {
+	var over []string
+	for _, figure := range f {
+		if !figure.reached() {
+			over = append(over, figure.key)
+		}
+	}
+	return over
+}
+
+func (f figure) reached() bool { return f.value <= f.target }
+
+// table shows the figures and what they are made of.
+func (f figures) table(r raw) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "\n%-72s %8s %8s\n", "figure", "measured", "target")
+	for _, figure := range f {
+		verdict := "OK"
+		if !figure.reached() {
+			verdict = "over"
+		}
+		fmt.Fprintf(&text, "%-72s %8.2f %8.2f  %s\n", figure.what, figure.value, figure.target, verdict)
+	}
+	fmt.Fprintf(&text, "\nmedians in seconds: bare pod start %.2f, bare stack init %.2f, bare first up %.2f, bare up %.2f; cold %.2f of %d, warm %.2f of %d, fleet %.1f\n",
+		median(r.PodStart), median(r.BareInit), median(r.BareFirstUp), median(r.BareUp),
+		median(r.Cold), len(r.Cold), median(r.Warm), len(r.Warm), r.Fleet)
+	fmt.Fprintf(&text, "pulumi processes: cold %q, warm %q\n", r.ColdCommands, r.WarmCommands)
+	fmt.Fprintf(&text, "memory of a stack's pod before the idle time was over: %.0f MB\n", r.BusyAgentsMB)
+	return text.String()
+}
+
+// write records the figures and what they are made of.
+func (f figures) write(path string, r raw) error {
+	record := map[string]any{"raw": r}
+	for _, figure := range f {
+		record[figure.key] = figure.value
+	}
+	text, err := json.MarshalIndent(record, "", "  ")
+	if err != nil {
+		return fmt.Errorf("recording the figures: %w", err)
+	}
+	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil {
+		return fmt.Errorf("recording the figures: %w", err)
+	}
+	return nil
+}
+
+// median of an odd number of values is the middle one, of an even number the mean of the two.
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[middle]
+	}
+	return (sorted[middle-1] + sorted[middle]) / 2
+}
+
+func last(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	return values[len(values)-1]
+}
