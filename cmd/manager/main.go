@@ -1,0 +1,45 @@
+// Command manager is the operator: it follows Stacks, Programs, Workspaces and Updates and works with the agents in the
+// pods.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client/config"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/gantry-operator/gantry/internal/operator"
+)
+
+func main() {
+	if err := run(); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return
+		}
+		fmt.Fprintln(os.Stderr, "manager:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
+	config.RegisterFlags(flags)
+	options, err := operator.ParseOptions(flags, os.Args[1:], os.Getenv)
+	if err != nil {
+		return err
+	}
+	options.Zap.DestWriter = os.Stdout
+	log := zap.New(zap.UseFlagOptions(&options.Zap))
+	ctrl.SetLogger(log)
+	klog.SetLogger(log)
+	kubeconfig, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("find the API server: %w", err)
+	}
+	return operator.Run(ctrl.SetupSignalHandler(), options, kubeconfig, log)
+}

@@ -1,0 +1,88 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/internal/artifact"
+	"github.com/gantry-operator/gantry/internal/controller/program"
+	"github.com/gantry-operator/gantry/internal/controller/stack"
+	"github.com/gantry-operator/gantry/internal/controller/update"
+	"github.com/gantry-operator/gantry/internal/controller/workspace"
+	"github.com/gantry-operator/gantry/internal/hub"
+	"github.com/gantry-operator/gantry/internal/pod"
+)
+
+// parts are what the controllers are built from.
+type parts struct {
+	options Options
+	// live reads and writes without the cache.
+	live  client.Client
+	clock clock.WithTicker
+	hub   *hub.Hub
+	store *artifact.Store
+	// url is where the leader serves an artifact.
+	url func(digest string) string
+	// pods is what every pod needs.
+	pods pod.Settings
+	// ca returns the present bundle.
+	ca func() string
+}
+
+// addControllers is the list of the controllers.
+func addControllers(ctx context.Context, mgr ctrl.Manager, p parts) error {
+	if err := mgr.GetFieldIndexer().IndexField(ctx, &autov1alpha1.Update{}, update.IndexWorkspaceName, workspaceName); err != nil {
+		return fmt.Errorf("index Updates by their Workspace: %w", err)
+	}
+	programs := &program.Reconciler{Client: mgr.GetClient(), Clock: p.clock, Store: p.store, URL: p.url}
+	stacks := &stack.Reconciler{
+		Client: mgr.GetClient(), Reader: p.live, Clock: p.clock, Recorder: mgr.GetEventRecorder("stack-controller"),
+		Artifacts: p.store, ArtifactURL: p.url,
+	}
+	workspaces := &workspace.Reconciler{
+		Client: mgr.GetClient(), Reader: p.live, Clock: p.clock, Recorder: mgr.GetEventRecorder("workspace-controller"),
+		Hub: p.hub, Pods: p.pods, CA: p.ca, IdleTimeout: p.options.IdleTimeout, Concurrency: p.options.Concurrency,
+	}
+	updates := &update.Reconciler{
+		Client: mgr.GetClient(), Reader: p.live, Clock: p.clock, Recorder: mgr.GetEventRecorder("update-controller"),
+		Hub: p.hub, Wake: p.hub.Updates(), Settings: update.Settings{CancelGrace: p.options.CancelGrace, ArtifactURL: p.url},
+	}
+	controllers := []struct {
+		name  string
+		setup func() error
+	}{
+		{"program", func() error { return programs.SetupWithManager(mgr) }},
+		{"stack", func() error { return stacks.SetupWithManager(ctx, mgr, p.options.Concurrency) }},
+		{"workspace", func() error { return workspaces.SetupWithManager(mgr) }},
+		{"update", func() error { return updates.SetupWithManager(mgr) }},
+	}
+	for _, c := range controllers {
+		if err := c.setup(); err != nil {
+			return fmt.Errorf("set up the %s controller: %w", c.name, err)
+		}
+	}
+	return nil
+}
+
+// waiting finds the Updates of a Workspace that are not complete.
+func waiting(cached client.Reader) hub.Waiting {
+	find := update.Waiting(cached)
+	return func(ctx context.Context, workspace types.NamespacedName) []types.NamespacedName {
+		return find(ctx, workspace)
+	}
+}
+
+// workspaceName is what Updates are indexed by.
+func workspaceName(object client.Object) []string {
+	update, ok := object.(*autov1alpha1.Update)
+	if !ok || update.Spec.WorkspaceName == "" {
+		return nil
+	}
+	return []string{update.Spec.WorkspaceName}
+}

@@ -1,0 +1,153 @@
+// Package operator owns how the manager is put together: it is the one reader of flags and environment, and hands every
+// part what it needs.
+package operator
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/internal/artifact"
+	"github.com/gantry-operator/gantry/internal/certificate"
+	"github.com/gantry-operator/gantry/internal/hub"
+	"github.com/gantry-operator/gantry/internal/hub/identity"
+)
+
+const (
+	// leaseID is PKO's, so that the two never work at the same time in one namespace.
+	leaseID = "operator.pulumi.com"
+	// stopWithin is how long the manager may take to stop. Nothing it does is long: operations live on in their pods.
+	stopWithin = 10 * time.Second
+	// sessionPort and artifactPort are those of the hub's Service.
+	sessionPort, artifactPort = 9443, 9444
+)
+
+// Run builds the manager and runs it until ctx is done. An error means that it could not start or lost its lease; the
+// process has to end then.
+func Run(ctx context.Context, o Options, kubeconfig *rest.Config, log logr.Logger) error {
+	scheme, err := newScheme()
+	if err != nil {
+		return fmt.Errorf("register the kinds: %w", err)
+	}
+	kubeconfig = tune(kubeconfig, o.APITimeout)
+	live, err := client.New(kubeconfig, client.Options{Scheme: scheme})
+	if err != nil {
+		return fmt.Errorf("make a client: %w", err)
+	}
+	keeper := &certificate.Keeper{
+		Client: live, Clock: clock.RealClock{}, Log: log.WithName("certificates"),
+		Namespace: o.PodNamespace, Names: certificate.Names(o.HubService, o.PodNamespace),
+	}
+	if err := keeper.Refresh(ctx); err != nil {
+		return fmt.Errorf("get the certificates: %w", err)
+	}
+	options := managerOptions(o, scheme)
+	options.Metrics = metricsOptions(o, live, keeper.TLS())
+	mgr, err := ctrl.NewManager(kubeconfig, options)
+	if err != nil {
+		return fmt.Errorf("make the manager: %w", err)
+	}
+	if err := assemble(ctx, mgr, o, live, keeper); err != nil {
+		return err
+	}
+	if o.programAddress != "" || o.programAdvertised != "" {
+		log.Info("--program-fs-addr and --program-fs-adv-addr have no effect: artifacts are served over TLS, see --artifact-bind-address")
+	}
+	log.Info("Starting", "namespace", o.PodNamespace, "pod", o.PodName, "leaderElection", o.LeaderElect)
+	if err := mgr.Start(ctx); err != nil {
+		return fmt.Errorf("run the manager: %w", err)
+	}
+	return nil
+}
+
+// managerOptions are those of the library.
+func managerOptions(o Options, scheme *runtime.Scheme) ctrl.Options {
+	workspacePods := labels.SelectorFromSet(labels.Set{autov1alpha1.LabelComponent: "workspace"})
+	return ctrl.Options{
+		Scheme:                        scheme,
+		HealthProbeBindAddress:        o.HealthAddress,
+		LeaderElection:                o.LeaderElect,
+		LeaderElectionID:              leaseID,
+		LeaderElectionNamespace:       o.PodNamespace,
+		LeaderElectionReleaseOnCancel: true,
+		LeaseDuration:                 &o.LeaseDuration,
+		RenewDeadline:                 &o.RenewDeadline,
+		RetryPeriod:                   &o.RetryPeriod,
+		GracefulShutdownTimeout:       new(stopWithin),
+		Controller:                    config.Controller{MaxConcurrentReconciles: o.Concurrency},
+		Cache: cache.Options{
+			ByObject:         map[client.Object]cache.ByObject{&corev1.Pod{}: {Label: workspacePods}},
+			DefaultTransform: cache.TransformStripManagedFields(),
+			// A read of a kind that nobody watches would otherwise put all its objects, of the whole cluster, into memory.
+			ReaderFailOnMissingInformer: true,
+		},
+		Client: client.Options{Cache: &client.CacheOptions{
+			DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.ServiceAccount{}, &corev1.Event{}},
+		}},
+	}
+}
+
+// assemble adds all that runs to the manager.
+func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Client, keeper *certificate.Keeper) error {
+	now, log := clock.RealClock{}, mgr.GetLogger()
+	store, err := artifact.NewStore(o.ArtifactDir)
+	if err != nil {
+		return err
+	}
+	pods, err := podSettings(ctx, o, live)
+	if err != nil {
+		return err
+	}
+	authenticator := identity.New(identity.ClusterReviewer{Client: live}, identity.ClusterPods{Cached: mgr.GetClient(), Live: live}, now)
+	sessions := hub.New(log.WithName("hub"), now, authenticator, waiting(mgr.GetClient()))
+	runnables := []manager.Runnable{
+		keeper,
+		&hub.Server{Hub: sessions, Address: o.HubAddress, TLS: keeper.TLS()},
+		&artifact.Server{
+			Store: store, Authenticator: authenticator, Entitled: entitled(mgr.GetClient(), sessions),
+			Log: log.WithName("artifacts"), Address: o.ArtifactAddress, TLS: keeper.TLS(),
+		},
+		&sweeper{cached: mgr.GetClient(), store: store, clock: now, log: log.WithName("artifacts")},
+	}
+	if o.PodName != "" {
+		runnables = append(runnables, &leaderLabel{client: live, clock: now, log: log.WithName("leader"), namespace: o.PodNamespace, pod: o.PodName})
+	}
+	for _, runnable := range runnables {
+		if err := mgr.Add(runnable); err != nil {
+			return fmt.Errorf("add to the manager: %w", err)
+		}
+	}
+	if err := addControllers(ctx, mgr, parts{
+		options: o, live: live, clock: now, hub: sessions, store: store, pods: pods,
+		url: func(digest string) string { return artifact.URL(hubHost(o), artifactPort, digest) },
+		ca:  func() string { return string(keeper.Bundle()) },
+	}); err != nil {
+		return err
+	}
+	// Neither depends on who leads: a standby is well and ready to take over.
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return err
+	}
+	return mgr.AddReadyzCheck("ping", healthz.Ping)
+}
+
+// hubHost is the name by which pods call the leader.
+func hubHost(o Options) string { return o.HubService + "." + o.PodNamespace + ".svc" }
+
+// hubAddress is where agents open their sessions.
+func hubAddress(o Options) string { return net.JoinHostPort(hubHost(o), fmt.Sprint(sessionPort)) }

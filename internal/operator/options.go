@@ -1,0 +1,186 @@
+package operator
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+)
+
+// Options are all that a person may set of the manager. The names of flags and environment variables that PKO knows too
+// are PKO's.
+type Options struct {
+	// LeaderElect makes replicas elect the one that works.
+	LeaderElect bool
+	// LeaseDuration, RenewDeadline and RetryPeriod are those of the election.
+	LeaseDuration, RenewDeadline, RetryPeriod time.Duration
+	// APITimeout bounds every request to the API server but watches.
+	APITimeout time.Duration
+	// Concurrency is how many objects of a kind are reconciled at once.
+	Concurrency int
+
+	// MetricsAddress is where metrics are served; "0" serves none. MetricsSecure serves them over TLS to those who may
+	// read them; MetricsHTTP2 allows HTTP/2 there.
+	MetricsAddress              string
+	MetricsSecure, MetricsHTTP2 bool
+	// HealthAddress is where the probes are served.
+	HealthAddress string
+	// HubAddress and ArtifactAddress are where the leader serves agents.
+	HubAddress, ArtifactAddress string
+	// HubService is the Service, in the manager's namespace, by which agents call the leader.
+	HubService string
+	// ArtifactDir is where the archives of sources are kept. It may be empty at every start.
+	ArtifactDir string
+
+	// IdleTimeout is how long a pod is kept without work where its Workspace does not say.
+	IdleTimeout time.Duration
+	// CancelGrace is how long an operation that is canceled may take to end by itself.
+	CancelGrace time.Duration
+
+	// PodNamespace and PodName are the manager's own. Without a name it runs outside of the cluster.
+	PodNamespace, PodName string
+	// AgentImage carries the agent, at /agent. By default it is the image of the manager's own pod.
+	AgentImage           string
+	AgentImagePullPolicy corev1.PullPolicy
+	// WorkspaceImage is the image of pods where a Workspace names none; WorkspaceImageAgentPath is the path of the agent
+	// in it, if it carries one.
+	WorkspaceImage, WorkspaceImageAgentPath string
+
+	// Zap are the options of the log.
+	Zap zap.Options
+
+	// programAddress and programAdvertised are PKO's flags for its server of Programs. They are taken, so that a
+	// Deployment made for PKO starts, and mean nothing.
+	programAddress, programAdvertised string
+}
+
+// defaults are the options where neither a flag nor the environment says anything.
+func defaults() Options {
+	return Options{
+		// PKO's lease is four times as long. There a change of the leader loses the operations that run; here they go on
+		// in their pods, so finding out sooner that a leader died costs nothing. A leader that ends in good order hands
+		// its lease over at once anyway.
+		LeaseDuration: 15 * time.Second,
+		RenewDeadline: 10 * time.Second,
+		RetryPeriod:   2 * time.Second,
+
+		APITimeout:      30 * time.Second,
+		Concurrency:     25,
+		MetricsAddress:  "0",
+		MetricsSecure:   true,
+		HealthAddress:   ":8081",
+		HubAddress:      ":9443",
+		ArtifactAddress: ":9444",
+		HubService:      "gantry-hub",
+		ArtifactDir:     "/var/lib/gantry",
+		IdleTimeout:     5 * time.Minute,
+		CancelGrace:     5 * time.Minute,
+		PodNamespace:    "gantry-system",
+		WorkspaceImage:  "pulumi/pulumi:latest-nonroot",
+	}
+}
+
+// ParseOptions reads the flags and the environment. Where both say something, the environment wins, as it does in PKO.
+func ParseOptions(flags *flag.FlagSet, args []string, getenv func(string) string) (Options, error) {
+	o := defaults()
+	o.bind(flags)
+	o.Zap.BindFlags(flags)
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	if flags.NArg() > 0 {
+		return o, fmt.Errorf("the manager takes flags only, not %q", flags.Arg(0))
+	}
+	if err := o.environment(getenv); err != nil {
+		return o, err
+	}
+	return o, o.check()
+}
+
+// bind declares the flags.
+func (o *Options) bind(f *flag.FlagSet) {
+	f.BoolVar(&o.LeaderElect, "leader-elect", o.LeaderElect, "elect the one replica that works; needed with more than one")
+	f.DurationVar(&o.LeaseDuration, "leader-election-lease-duration", o.LeaseDuration, "how long replicas wait for a leader that went without a word (LEADER_ELECTION_LEASE_DURATION)")
+	f.DurationVar(&o.RenewDeadline, "leader-election-renew-deadline", o.RenewDeadline, "how long a leader tries to renew its lease before it gives up (LEADER_ELECTION_RENEW_DEADLINE)")
+	f.DurationVar(&o.RetryPeriod, "leader-election-retry-period", o.RetryPeriod, "how often replicas look at the lease (LEADER_ELECTION_RETRY_PERIOD)")
+	f.DurationVar(&o.APITimeout, "kube-api-timeout", o.APITimeout, "bound of each request to the API server, but for watches (KUBE_API_TIMEOUT)")
+	f.StringVar(&o.MetricsAddress, "metrics-bind-address", o.MetricsAddress, "where to serve metrics, such as :8443; 0 for nowhere")
+	f.BoolVar(&o.MetricsSecure, "metrics-secure", o.MetricsSecure, "serve metrics over TLS and only to those who may get /metrics")
+	f.BoolVar(&o.MetricsHTTP2, "enable-http2", o.MetricsHTTP2, "allow HTTP/2 for metrics")
+	f.StringVar(&o.HealthAddress, "health-probe-bind-address", o.HealthAddress, "where to serve /healthz and /readyz")
+	f.StringVar(&o.HubAddress, "hub-bind-address", o.HubAddress, "where the leader serves the sessions of agents")
+	f.StringVar(&o.ArtifactAddress, "artifact-bind-address", o.ArtifactAddress, "where the leader serves artifacts to agents")
+	f.StringVar(&o.HubService, "hub-service", o.HubService, "the Service by which agents call the leader")
+	f.StringVar(&o.ArtifactDir, "artifact-dir", o.ArtifactDir, "where to keep the archives of sources")
+	f.DurationVar(&o.IdleTimeout, "idle-timeout", o.IdleTimeout, "how long a pod is kept without work where its Workspace does not say")
+	f.DurationVar(&o.CancelGrace, "cancel-grace-period", o.CancelGrace, "how long a canceled operation may take to end by itself")
+	f.StringVar(&o.programAddress, "program-fs-addr", "", "taken for PKO's sake, without effect: see --artifact-bind-address")
+	f.StringVar(&o.programAdvertised, "program-fs-adv-addr", "", "taken for PKO's sake, without effect: see --hub-service")
+}
+
+// environment reads the environment. A value that cannot be read is an error: the manager does not run with other
+// settings than it was given.
+func (o *Options) environment(getenv func(string) string) error {
+	texts := map[string]*string{
+		"POD_NAMESPACE": &o.PodNamespace, "POD_NAME": &o.PodName,
+		"AGENT_IMAGE": &o.AgentImage, "AGENT_IMAGE_PULL_POLICY": (*string)(&o.AgentImagePullPolicy),
+		"WORKSPACE_IMAGE": &o.WorkspaceImage, "WORKSPACE_IMAGE_AGENT_PATH": &o.WorkspaceImageAgentPath,
+	}
+	for name, field := range texts {
+		if value := getenv(name); value != "" {
+			*field = value
+		}
+	}
+	var failures []error
+	durations := map[string]*time.Duration{
+		"LEADER_ELECTION_LEASE_DURATION": &o.LeaseDuration, "LEADER_ELECTION_RENEW_DEADLINE": &o.RenewDeadline,
+		"LEADER_ELECTION_RETRY_PERIOD": &o.RetryPeriod, "KUBE_API_TIMEOUT": &o.APITimeout,
+	}
+	for name, field := range durations {
+		value := getenv(name)
+		if value == "" {
+			continue
+		}
+		duration, err := time.ParseDuration(value)
+		if err != nil {
+			failures = append(failures, fmt.Errorf("environment variable %s: %q is not a duration such as 30s", name, value))
+			continue
+		}
+		*field = duration
+	}
+	if value := getenv("MAX_CONCURRENT_RECONCILES"); value != "" {
+		number, err := strconv.Atoi(value)
+		if err != nil {
+			failures = append(failures, fmt.Errorf("environment variable MAX_CONCURRENT_RECONCILES: %q is not a number", value))
+		}
+		o.Concurrency = number
+	}
+	return errors.Join(failures...)
+}
+
+// check refuses what cannot work.
+func (o *Options) check() error {
+	var failures []error
+	refuse := func(wrong bool, what string) {
+		if wrong {
+			failures = append(failures, errors.New(what))
+		}
+	}
+	refuse(o.Concurrency < 1, "MAX_CONCURRENT_RECONCILES has to be at least 1")
+	refuse(o.RetryPeriod <= 0, "the leader election's retry period has to be positive")
+	refuse(o.RenewDeadline <= o.RetryPeriod*6/5, "the leader election's renew deadline has to be longer than 1.2 retry periods")
+	refuse(o.LeaseDuration <= o.RenewDeadline, "the leader election's lease duration has to be longer than its renew deadline")
+	refuse(o.APITimeout <= 0, "the timeout of API requests has to be positive")
+	refuse(o.IdleTimeout < 0, "the idle timeout cannot be negative")
+	refuse(o.CancelGrace < 0, "the grace period of cancellations cannot be negative")
+	switch o.AgentImagePullPolicy {
+	case "", corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever:
+	default:
+		refuse(true, fmt.Sprintf("AGENT_IMAGE_PULL_POLICY %q is not Always, IfNotPresent or Never", o.AgentImagePullPolicy))
+	}
+	return errors.Join(failures...)
+}
