@@ -93,7 +93,7 @@ func outputKeys(names []string) map[string]string {
 	slices.Sort(names)
 	keys, taken := map[string]string{}, map[string]bool{}
 	for _, name := range names {
-		if sanitize(name) == name {
+		if sanitize(name) == name && len(name) <= maxKey {
 			keys[name], taken[name] = name, true
 		}
 	}
