@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gantry-operator/gantry/internal/agent"
+	"github.com/gantry-operator/gantry/internal/agent/cli"
+	"github.com/gantry-operator/gantry/internal/agent/journal"
+	"github.com/gantry-operator/gantry/internal/agent/project"
+	"github.com/gantry-operator/gantry/internal/agent/runner"
+	"github.com/gantry-operator/gantry/internal/agent/session"
+	"github.com/gantry-operator/gantry/internal/agent/settings"
+)
+
+// run serves the manager until the pod ends.
+func run(args []string) error {
+	o, err := readOptions(args)
+	if err != nil {
+		return err
+	}
+	if o.memoryLimit > 0 {
+		debug.SetMemoryLimit(o.memoryLimit)
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	children, err := cli.NewChildren()
+	if err != nil {
+		return err
+	}
+	ended, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go children.Watch(ctx)
+
+	operations := newRunner(o, children, log)
+	entries, err := journal.Open(filepath.Join(o.share, ".gantry", "journal"))
+	if err != nil {
+		return err
+	}
+	worker, err := agent.New(agent.Options{Version: version, Journal: entries, Runner: operations, Now: time.Now, Log: log})
+	if err != nil {
+		return err
+	}
+	go func() {
+		if err := operations.FindVersion(ctx); err != nil {
+			log.Error("the Pulumi CLI does not say its version", "error", err)
+		}
+	}()
+	client := &session.Client{
+		Hub: o.hub, TLS: trust(o, o.serverName), Token: o.token, Handler: worker, Log: log,
+	}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		client.Run(ctx)
+	}()
+	<-ended.Done()
+	// A second signal ends the program at once.
+	stop()
+	log.Info("the pod is ending")
+	worker.Stop("the pod was ending", recordWithin)
+	cancel()
+	<-closed
+	return nil
+}
+
+// newRunner builds what runs operations.
+func newRunner(o options, children *cli.Children, log *slog.Logger) *runner.Runner {
+	state := filepath.Join(o.share, ".gantry")
+	return &runner.Runner{
+		CLI: &cli.CLI{Path: "pulumi", Children: children, Output: os.Stdout, Log: log},
+		Workspace: &project.Workspace{
+			Fetcher: &project.Fetcher{
+				Client: &http.Client{Transport: &http.Transport{
+					TLSClientConfig: trust(o, ""), ForceAttemptHTTP2: true, ResponseHeaderTimeout: answerWithin,
+				}},
+				Token: o.token, Dir: filepath.Join(o.share, "source"), Patience: fetchPatience,
+				Limits: project.Limits{Bytes: 4 << 30, Files: 1 << 20}, Log: log,
+			},
+			Link: filepath.Join(o.share, "workspace"),
+			Made: filepath.Join(state, "made"),
+		},
+		Settings: settings.NewWriter(filepath.Join(state, "settings")),
+		Pod: runner.Pod{
+			Kubeconfig: filepath.Join(o.share, "kubeconfig"), Namespace: o.namespace,
+			NoClusterDNS: o.noClusterDNS, ServiceHost: o.serviceHost, ServicePort: o.servicePort,
+			TokenPath: filepath.Join(o.serviceAccountDir, "token"), CAPath: filepath.Join(o.serviceAccountDir, "ca.crt"),
+		},
+		Env: o.environment, DynamicEnv: o.dynamicEnv, State: state, Now: time.Now, Log: log,
+	}
+}
+
+// trust is a TLS configuration that trusts the manager's CA and nobody else.
+func trust(o options, serverName string) *tls.Config {
+	return &tls.Config{RootCAs: o.roots, ServerName: serverName, MinVersion: tls.VersionTLS12}
+}
+
+// token reads the pod's token, which kubelet replaces from time to time.
+func (o options) token() (string, error) {
+	text, err := os.ReadFile(o.tokenFile)
+	if err != nil {
+		return "", fmt.Errorf("the pod's token for the manager: %w", err)
+	}
+	token := strings.TrimSpace(string(text))
+	if token == "" {
+		return "", errors.New("the pod's token for the manager is empty: " + o.tokenFile)
+	}
+	return token, nil
+}
+
+const (
+	answerWithin  = 30 * time.Second
+	fetchPatience = 60 * time.Second
+	recordWithin  = 5 * time.Second
+)

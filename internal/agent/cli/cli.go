@@ -1,0 +1,168 @@
+// Package cli owns the processes of the Pulumi CLI: their arguments, their environment, how they are started, watched,
+// interrupted and killed, and where their output goes. No value of a secret is ever among the arguments.
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// CLI starts Pulumi's processes.
+type CLI struct {
+	// Path of the executable, or its name in PATH.
+	Path string
+	// Children knows the agent's processes.
+	Children *Children
+	// Output gets what the processes print, line by line: the pod's log.
+	Output io.Writer
+	// Log gets one line for each process.
+	Log *slog.Logger
+
+	output sync.Mutex
+}
+
+// Command is one process to run.
+type Command struct {
+	// Args come after the executable.
+	Args []string
+	// What and Stack are how the log names the process.
+	What, Stack string
+	// Dir is the working directory; Env the whole environment.
+	Dir string
+	Env []string
+	// Stdin is what the process reads; nothing if it is empty.
+	Stdin string
+	// Private keeps standard output from the log.
+	Private bool
+	// Grace is the time between SIGINT and a kill, once the context has ended.
+	Grace time.Duration
+	// Nice lowers the priority.
+	Nice bool
+	// Line is told each line that is not private. It may be nil.
+	Line func(string)
+}
+
+// Ending says how a process ended.
+type Ending struct {
+	// Code is the exit code; -1 after a signal.
+	Code int
+	// Signal is what ended the process, if a signal did.
+	Signal string
+	// Interrupted says that SIGINT was sent; Killed that SIGKILL was, too.
+	Interrupted, Killed bool
+	// Stdout is the whole of it for a private process, otherwise its last lines.
+	Stdout string
+	// Stderr is its last lines.
+	Stderr string
+}
+
+// Succeeded says that the process did what it was asked to.
+func (e Ending) Succeeded() bool { return e.Code == 0 }
+
+// Run runs a process to its end. When the context ends it gets SIGINT, which makes the CLI finish what is under way and
+// save the state; after the grace period it is killed with all it started. An error means that it could not be started.
+func (c *CLI) Run(ctx context.Context, command Command) (Ending, error) {
+	c.Log.Info("running pulumi", "command", command.What, "stack", command.Stack)
+	cmd := exec.Command(c.Path, command.Args...)
+	cmd.Dir, cmd.Env = command.Dir, command.Env
+	if command.Stdin != "" {
+		cmd.Stdin = strings.NewReader(command.Stdin)
+	}
+	// A group of its own: what is sent to the agent's group does not reach the CLI. And should the agent be killed
+	// without its container, the CLI is asked to end.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGINT}
+	// What the CLI leaves behind may hold its output open.
+	cmd.WaitDelay = outputDelay
+	stdout, stderr, private := c.lines(command), c.lines(command), &bytes.Buffer{}
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	if command.Private {
+		cmd.Stdout = private
+	}
+	// The death signal is bound to the thread that started the process.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := c.Children.start(cmd); err != nil {
+		return Ending{}, fmt.Errorf("start pulumi: %w", err)
+	}
+	if command.Nice {
+		_ = syscall.Setpriority(syscall.PRIO_PROCESS, cmd.Process.Pid, lowPriority)
+	}
+	watch := c.watch(ctx, cmd.Process, command.Grace)
+	err := cmd.Wait()
+	c.Children.done(cmd.Process.Pid)
+	interrupted, killed := watch()
+	if killed {
+		c.Children.KillStrays()
+	}
+	stdout.flush()
+	stderr.flush()
+	ending := Ending{Interrupted: interrupted, Killed: killed, Stdout: stdout.tail(), Stderr: stderr.tail()}
+	if command.Private {
+		ending.Stdout = private.String()
+	}
+	ending.Code, ending.Signal = status(cmd.ProcessState)
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) && ending.Code == 0 {
+		return ending, fmt.Errorf("wait for pulumi: %w", err)
+	}
+	return ending, nil
+}
+
+// watch asks the process to end when the context does, and kills its group after the grace period. The function it
+// returns ends the watch and tells what was sent.
+func (c *CLI) watch(ctx context.Context, process *os.Process, grace time.Duration) func() (interrupted, killed bool) {
+	ended, watched := make(chan struct{}), make(chan struct{})
+	var interrupted, killed bool
+	go func() {
+		defer close(watched)
+		select {
+		case <-ended:
+			return
+		case <-ctx.Done():
+		}
+		interrupted = true
+		c.Log.Info("interrupting pulumi", "grace", grace.String(), "cause", context.Cause(ctx))
+		_ = process.Signal(syscall.SIGINT)
+		timer := time.NewTimer(grace)
+		defer timer.Stop()
+		select {
+		case <-ended:
+		case <-timer.C:
+			killed = true
+			c.Log.Warn("killing pulumi, which did not end in time", "grace", grace.String())
+			_ = syscall.Kill(-process.Pid, syscall.SIGKILL)
+		}
+	}()
+	return func() (bool, bool) {
+		close(ended)
+		<-watched
+		return interrupted, killed
+	}
+}
+
+// status is the exit code, or the name of the signal.
+func status(state *os.ProcessState) (code int, signal string) {
+	if state == nil {
+		return -1, ""
+	}
+	if wait, ok := state.Sys().(syscall.WaitStatus); ok && wait.Signaled() {
+		return -1, wait.Signal().String()
+	}
+	return state.ExitCode(), ""
+}
+
+const (
+	outputDelay = 2 * time.Second
+	lowPriority = 10
+)

@@ -1,0 +1,87 @@
+package agent
+
+import (
+	"sync"
+	"time"
+
+	"github.com/gantry-operator/gantry/internal/operation"
+)
+
+// outbox has what is to be sent: all results, at once, and of the progress the newest, not too often. It never blocks,
+// whether there is a session or not.
+type outbox struct {
+	mu      sync.Mutex
+	results []*operation.Result
+	newest  *operation.Progress
+	resting bool
+	ready   chan struct{}
+}
+
+func newOutbox() *outbox { return &outbox{ready: make(chan struct{}, 1)} }
+
+// progress replaces what was to be sent of an operation's progress.
+func (o *outbox) progress(p *operation.Progress) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.newest = p
+	if !o.resting {
+		o.wake()
+	}
+}
+
+// result adds a result. Progress of the same operation is of no use any more.
+func (o *outbox) result(r *operation.Result) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.newest.GetUid() == r.GetUid() {
+		o.newest = nil
+	}
+	o.results = append(o.results, r)
+	o.wake()
+}
+
+// clear forgets all.
+func (o *outbox) clear() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.results, o.newest = nil, nil
+}
+
+// take gives what is to be sent now, and a channel that says when there is more.
+func (o *outbox) take() ([]*operation.AgentMessage, <-chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var messages []*operation.AgentMessage
+	for _, result := range o.results {
+		messages = append(messages, &operation.AgentMessage{Body: &operation.AgentMessage_Result{Result: result}})
+	}
+	o.results = nil
+	if o.newest != nil && !o.resting {
+		messages = append(messages, &operation.AgentMessage{Body: &operation.AgentMessage_Progress{Progress: o.newest}})
+		o.newest = nil
+		o.resting = true
+		time.AfterFunc(progressEvery, o.rested)
+	}
+	return messages, o.ready
+}
+
+// rested lets the next progress go.
+func (o *outbox) rested() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.resting = false
+	if o.newest != nil {
+		o.wake()
+	}
+}
+
+// wake says that there is something to take.
+func (o *outbox) wake() {
+	select {
+	case o.ready <- struct{}{}:
+	default:
+	}
+}
+
+// progressEvery is the shortest time between two messages of progress.
+const progressEvery = 500 * time.Millisecond

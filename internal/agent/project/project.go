@@ -1,0 +1,217 @@
+// Package project owns the program's directory in the pod: it fetches and unpacks what the operation names, once per
+// digest, points the fixed path of the workspace at it and reads the project file.
+package project
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
+
+	"github.com/gantry-operator/gantry/internal/operation"
+)
+
+// Project is a program that is ready to be installed and run.
+type Project struct {
+	// Dir is the fixed path of the program's directory, the same for every revision of it: paths end in a stack's state.
+	Dir string
+	// Source names what is in Dir; what was done once for a Source need not be done again.
+	Source string
+	// File is the path of Pulumi.yaml and Settings what it says.
+	File     string
+	Settings *workspace.Project
+	// Program says that there is a program, and not only a project file made up for a stack that has lost its source.
+	Program bool
+}
+
+// Info is what a result says about the project.
+func (p *Project) Info() *operation.ProjectInfo {
+	return &operation.ProjectInfo{Name: p.Settings.Name.String(), Runtime: p.Settings.Runtime.Name()}
+}
+
+// Workspace is the pod's place for programs.
+type Workspace struct {
+	// Fetcher gets artifacts.
+	Fetcher *Fetcher
+	// Link is the fixed path of the program's directory.
+	Link string
+	// Made is where project files are made up.
+	Made string
+}
+
+// Prepare brings the source into place and reads its project file.
+func (w *Workspace) Prepare(ctx context.Context, source *operation.Source) (*Project, error) {
+	project := &Project{Dir: w.Link, Program: true}
+	var target string
+	switch from := source.GetFrom().(type) {
+	case *operation.Source_Artifact:
+		dir, err := w.Fetcher.Fetch(ctx, from.Artifact)
+		if err != nil {
+			return nil, err
+		}
+		if target, err = within(dir, from.Artifact.GetDir()); err != nil {
+			return nil, err
+		}
+		project.Source = from.Artifact.GetDigest() + "/" + from.Artifact.GetDir()
+	case *operation.Source_Local:
+		target, project.Source = from.Local, "local:"+from.Local
+	case *operation.Source_Project:
+		dir, err := w.make(from.Project)
+		if err != nil {
+			return nil, err
+		}
+		target, project.Source, project.Program = dir, "project:"+from.Project.GetName(), false
+	case *operation.Source_Prepared:
+		project.Source = "prepared"
+	default:
+		return nil, errors.New("the operation names no source; set git, flux or local on the workspace, or fill " + w.Link)
+	}
+	if target != "" {
+		before, _ := filepath.EvalSymlinks(w.Link)
+		if err := link(w.Link, target); err != nil {
+			return nil, err
+		}
+		if err := prune(w.Fetcher.Dir, before, target); err != nil {
+			return nil, err
+		}
+	}
+	return project, w.read(project, target)
+}
+
+// read finds the project file and reads it.
+func (w *Workspace) read(project *Project, target string) error {
+	for _, ext := range []string{".yaml", ".yml", ".json"} {
+		file := filepath.Join(project.Dir, "Pulumi"+ext)
+		settings, err := workspace.LoadProject(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("the project file cannot be used: %w", err)
+		}
+		project.File, project.Settings = file, settings
+		return nil
+	}
+	where := project.Dir
+	if target != "" {
+		where += " (" + target + ")"
+	}
+	return fmt.Errorf("there is no Pulumi.yaml in %s, which has %s; name the program's directory with repoDir or dir",
+		where, contents(project.Dir))
+}
+
+// make writes a project file that has a name and a runtime only: enough to destroy or refresh a stack.
+func (w *Workspace) make(info *operation.ProjectInfo) (string, error) {
+	if info.GetName() == "" || strings.ContainsAny(info.GetName(), `/\`) {
+		return "", fmt.Errorf("the project's name %q is not one", info.GetName())
+	}
+	dir := filepath.Join(w.Made, info.GetName())
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("make the project: %w", err)
+	}
+	text := fmt.Sprintf("name: %q\nruntime: %q\n", info.GetName(), info.GetRuntime())
+	if err := os.WriteFile(filepath.Join(dir, "Pulumi.yaml"), []byte(text), 0o644); err != nil {
+		return "", fmt.Errorf("make the project: %w", err)
+	}
+	return dir, nil
+}
+
+// within is a directory of the artifact, links followed, which must be inside of it.
+func within(root, dir string) (string, error) {
+	root, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		return "", fmt.Errorf("find the source: %w", err)
+	}
+	target, err := filepath.EvalSymlinks(filepath.Join(root, filepath.Clean("/"+dir)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("the source has no directory %q; it has %s", dir, contents(root))
+	}
+	if err != nil {
+		return "", fmt.Errorf("find the directory %q in the source: %w", dir, err)
+	}
+	if inside, err := filepath.Rel(root, target); err != nil || !filepath.IsLocal(inside) {
+		return "", fmt.Errorf("the directory %q leads out of the source", dir)
+	}
+	if info, err := os.Stat(target); err != nil || !info.IsDir() {
+		return "", fmt.Errorf("%q in the source is not a directory", dir)
+	}
+	return target, nil
+}
+
+// link points the fixed path at the target, at once.
+func link(path, target string) error {
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink == 0 {
+		return fmt.Errorf("%s is not the agent's link but %s; nothing may be mounted or put there "+
+			"unless the workspace has no source", path, info.Mode().Type())
+	}
+	if info, err := os.Stat(target); err != nil || !info.IsDir() {
+		return fmt.Errorf("there is no directory %s in the pod", target)
+	}
+	if now, err := os.Readlink(path); err == nil && now == target {
+		return nil
+	}
+	temp := path + ".new"
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("link %s: %w", path, err)
+	}
+	if err := os.Symlink(target, temp); err != nil {
+		return fmt.Errorf("link %s: %w", path, err)
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return fmt.Errorf("link %s: %w", path, err)
+	}
+	return nil
+}
+
+// prune removes the artifacts that none of the given paths is in, so that the pod's disk does not fill with revisions.
+func prune(dir string, keep ...string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("look for old revisions: %w", err)
+	}
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		real = dir
+	}
+	for _, entry := range entries {
+		path := filepath.Join(real, entry.Name())
+		if !slices.ContainsFunc(keep, func(k string) bool { return k == path || strings.HasPrefix(k, path+"/") }) {
+			if err := os.RemoveAll(path); err != nil {
+				return fmt.Errorf("remove an old revision: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// contents names what is in a directory, briefly.
+func contents(dir string) string {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case err != nil:
+		return "nothing that can be read"
+	case len(entries) == 0:
+		return "nothing in it"
+	}
+	var names []string
+	for i, entry := range entries {
+		if i == maxNames {
+			names = append(names, fmt.Sprintf("and %d more", len(entries)-i))
+			break
+		}
+		name := entry.Name()
+		if entry.IsDir() {
+			name += "/"
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, ", ")
+}
+
+const maxNames = 12

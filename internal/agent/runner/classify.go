@@ -1,0 +1,47 @@
+package runner
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/gantry-operator/gantry/internal/operation"
+)
+
+// This file is the only place where the CLI's words are read for what they mean. The CLI has no other way to say why it
+// failed: it exits with 1 or 255 whatever the cause.
+
+// meanings are what to look for, in lower case, and the reason it stands for.
+func meanings() []struct{ words, reason string } {
+	return []struct{ words, reason string }{
+		{"another update is currently in progress", operation.ReasonConflict},
+		{"the stack is currently locked by", operation.ReasonConflict},
+		{"invalid access token", operation.ReasonInvalidAccessToken},
+		{"pulumi_access_token must be set for login", operation.ReasonInvalidAccessToken},
+		{"[401] unauthorized", operation.ReasonInvalidAccessToken},
+	}
+}
+
+// classify gives the reason that the CLI's words stand for, or the usual one.
+func classify(words, usual string) string {
+	words = strings.ToLower(words)
+	for _, meaning := range meanings() {
+		if strings.Contains(words, meaning.words) {
+			return meaning.reason
+		}
+	}
+	return usual
+}
+
+// empty says that something failed, without what.
+var empty = regexp.MustCompile(`^(error: )?(update|up|preview|refresh|destroy|resource operations?) (failed|canceled)\.?$`)
+
+// isNoise says that a line of the CLI is of no use to people who look for a cause.
+func isNoise(line string) bool {
+	line = strings.TrimSpace(line)
+	return line == "" || empty.MatchString(line) || strings.HasPrefix(line, "warning:")
+}
+
+// versionOf reads what `pulumi version` prints.
+func versionOf(printed string) string {
+	return strings.TrimPrefix(strings.TrimSpace(printed), "v")
+}

@@ -1,0 +1,191 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gantry-operator/gantry/internal/agent/cli"
+	"github.com/gantry-operator/gantry/internal/agent/engine"
+	"github.com/gantry-operator/gantry/internal/operation"
+)
+
+// failure is a step that did not succeed.
+type failure struct {
+	// reason is the usual one for the step.
+	reason string
+	err    error
+}
+
+// fail makes the result of a run that did not succeed.
+func fail(ctx context.Context, result *operation.Result, run *run, f failure) {
+	ending, process := endingOf(f.err)
+	words := f.err.Error()
+	if process {
+		words = ending.Stderr + "\n" + ending.Stdout
+	}
+	operating := run.ending.Code != 0
+	switch cause := context.Cause(ctx); {
+	case cause != nil:
+		result.Outcome, result.Reason = operation.Outcome_CANCELED, operation.ReasonCanceled
+		result.Message = bound(canceledMessage(cause, run, ending))
+		return
+	case process && ending.Signal != "":
+		result.Outcome, result.Reason = operation.Outcome_INTERRUPTED, operation.ReasonAborted
+		result.Message = bound(killedMessage(run, ending))
+		return
+	case operating:
+		result.Message = engineMessage(run.tracker, ending)
+		words += "\n" + result.Message
+	default:
+		result.Message = f.err.Error()
+	}
+	result.Outcome, result.Reason = operation.Outcome_FAILED, classify(words, f.reason)
+	notes := ""
+	for _, note := range run.notes {
+		notes += "\n(" + note + ")"
+	}
+	result.Message = cut(result.Message, maxMessage-len(notes)) + notes
+}
+
+func canceledMessage(cause error, run *run, ending cli.Ending) string {
+	message := fmt.Sprintf("canceled: %v; %s", cause, doneWords(run.tracker))
+	if ending.Killed {
+		message += "; pulumi did not end within the grace period and was killed, " +
+			"so the stack may be left locked or with pending operations"
+	}
+	return message
+}
+
+func killedMessage(run *run, ending cli.Ending) string {
+	return fmt.Sprintf("pulumi was ended from outside (signal: %s); %s; if the pod ran out of memory, "+
+		"raise the memory limit of its container pulumi", ending.Signal, doneWords(run.tracker))
+}
+
+func doneWords(tracker *engine.Tracker) string {
+	words := fmt.Sprintf("%d resources were done", tracker.Done())
+	if step := tracker.Step(); step != "" {
+		words += ", under way was " + step
+	}
+	return words
+}
+
+// engineMessage says what failed: each resource by its URN with the provider's words, then what concerns no resource.
+// Without any of these, the CLI's last words.
+func engineMessage(tracker *engine.Tracker, ending cli.Ending) string {
+	var resources, others []string
+	told := map[string]bool{}
+	for _, diagnostic := range tracker.Errors() {
+		switch {
+		case isNoise(diagnostic.Message):
+		case diagnostic.URN == "" || strings.Contains(diagnostic.URN, "::pulumi:pulumi:Stack::"):
+			others = append(others, strings.TrimPrefix(diagnostic.Message, "error: "))
+		default:
+			told[diagnostic.URN] = true
+			resources = append(resources, diagnostic.URN+": "+strings.TrimPrefix(diagnostic.Message, "error: "))
+		}
+	}
+	for _, urn := range tracker.Failed() {
+		if !told[urn] && !strings.Contains(urn, "::pulumi:pulumi:Stack::") {
+			resources = append(resources, urn+": failed")
+		}
+	}
+	all := append(resources, others...)
+	if len(all) == 0 {
+		return lastWords(ending)
+	}
+	return several(all)
+}
+
+// several joins messages, as many as there is room for.
+func several(all []string) string {
+	var b strings.Builder
+	for i, one := range all {
+		one = cut(one, maxOne)
+		if i > 0 && b.Len()+len(one)+maxRest > maxMessage {
+			fmt.Fprintf(&b, "\nand %d more; see the log of the workspace's pod", len(all)-i)
+			break
+		}
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		b.WriteString(one)
+	}
+	return b.String()
+}
+
+// lastWords are the CLI's, from its first error on or, without one, its last lines.
+func lastWords(ending cli.Ending) string {
+	for _, output := range []string{ending.Stderr, ending.Stdout} {
+		lines := slices.DeleteFunc(strings.Split(output, "\n"), isNoise)
+		if i := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "error:") }); i >= 0 {
+			// What an error follows on, such as a tool's own output, says more than the error alone.
+			first := strings.TrimSpace(strings.TrimPrefix(lines[i], "error:"))
+			return cut(strings.TrimSpace(strings.Join(append([]string{first}, lines[i+1:]...), "\n")), maxOne)
+		}
+		if len(lines) > 0 {
+			return cut(lastLines(output), maxOne)
+		}
+	}
+	if ending.Signal != "" {
+		return "it was ended by the signal " + ending.Signal
+	}
+	return fmt.Sprintf("it ended with exit code %d and said nothing", ending.Code)
+}
+
+// lastLines are the last lines that say something.
+func lastLines(output string) string {
+	lines := slices.DeleteFunc(strings.Split(output, "\n"), isNoise)
+	return strings.Join(lines[max(0, len(lines)-maxLines):], "\n")
+}
+
+// successMessage is what was done, in one line.
+func successMessage(t operation.Type, changes map[string]int32) string {
+	var counts []string
+	for _, op := range slices.Sorted(maps.Keys(changes)) {
+		if changes[op] > 0 {
+			counts = append(counts, fmt.Sprintf("%d %s", changes[op], past(op)))
+		}
+	}
+	if len(counts) == 0 {
+		return cli.Name(t) + " succeeded"
+	}
+	return cli.Name(t) + " succeeded: " + strings.Join(counts, ", ")
+}
+
+// past is an engine's operation as something done.
+func past(op string) string {
+	switch op {
+	case "same":
+		return "unchanged"
+	case "create", "update", "delete", "replace":
+		return op + "d"
+	default:
+		return op
+	}
+}
+
+func bound(message string) string { return cut(message, maxMessage) }
+
+// cut shortens text to at most n bytes, between characters.
+func cut(text string, n int) string {
+	const mark = " …"
+	if len(text) <= n {
+		return text
+	}
+	end := max(0, n-len(mark))
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + mark
+}
+
+const (
+	maxMessage = 4 << 10
+	maxOne     = 2 << 10
+	maxRest    = 64
+	maxLines   = 15
+)

@@ -1,0 +1,157 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
+
+	"github.com/gantry-operator/gantry/internal/agent/cli"
+	"github.com/gantry-operator/gantry/internal/agent/settings"
+)
+
+// prepare reads the dynamic environment and brings the source into place.
+func (r *Runner) prepare(ctx context.Context, run *run) (err error) {
+	if run.env, err = readEnvironment(r.Env, r.DynamicEnv); err != nil {
+		return err
+	}
+	if cli.Name(run.op.GetType()) == "" {
+		return fmt.Errorf("the type of the operation is not known: %v", run.op.GetType())
+	}
+	run.project, err = r.Workspace.Prepare(ctx, run.op.GetSource())
+	return err
+}
+
+// install installs what the program needs, once per source and pod. A YAML program needs nothing.
+func (r *Runner) install(ctx context.Context, run *run) error {
+	if !run.project.Program || run.project.Settings.Runtime.Name() == "yaml" {
+		return nil
+	}
+	mark := r.mark("installed", run.project.Source)
+	if _, err := os.Stat(mark); err == nil {
+		return nil
+	}
+	if err := r.process(ctx, run, cli.Command{Args: cli.InstallArgs(), What: installing}); err != nil {
+		return err
+	}
+	return touch(mark)
+}
+
+// selectStack makes sure that the stack is there, once per stack and pod.
+func (r *Runner) selectStack(ctx context.Context, run *run) error {
+	key := r.stackKey(run)
+	if r.selected[key] {
+		return nil
+	}
+	command := cli.Command{Args: cli.SelectArgs(run.op.GetStack()), What: "stack select"}
+	if err := r.process(ctx, run, command); err != nil {
+		return err
+	}
+	if r.selected == nil {
+		r.selected = map[string]bool{}
+	}
+	r.selected[key] = true
+	return nil
+}
+
+// stackKey names a stack and where its state is kept.
+func (r *Runner) stackKey(run *run) string {
+	backend, _ := run.env.lookup("PULUMI_BACKEND_URL")
+	if declared := run.project.Settings.Backend; backend == "" && declared != nil {
+		backend = declared.URL
+	}
+	return backend + "\n" + run.project.Settings.Name.String() + "\n" + run.op.GetStack().GetName()
+}
+
+// configure writes the stack's settings.
+func (r *Runner) configure(ctx context.Context, run *run) error {
+	stack := run.op.GetStack()
+	items, err := settings.Resolve(stack.GetConfig(), run.project.Settings.Name.String(),
+		settings.Lookup{Env: run.env.lookup, File: os.ReadFile})
+	if err != nil {
+		return err
+	}
+	kubeconfig, err := r.kubeconfig(run)
+	if err != nil {
+		return err
+	}
+	outcome, err := r.Settings.Apply(ctx, settings.Request{
+		Stack: stack.GetName(), ProjectFile: run.project.File, Project: run.project.Settings,
+		Items: items, Environments: stack.GetEnvironment(),
+		Default: kubeconfig, DefaultYields: kubeconfig != nil && !kubeconfig.Secret,
+		Encrypt: func(ctx context.Context, path string, key config.Key, value string) error {
+			return r.process(ctx, run, cli.Command{
+				Args: cli.EncryptArgs(stack.GetName(), path, key.String()), What: "config set",
+				// The CLI takes one newline from the end.
+				Stdin: value + "\n",
+			})
+		},
+	})
+	if err == nil && kubeconfig != nil && !outcome.DefaultSet {
+		r.Log.Info("kubernetes:kubeconfig is left to the stack's own configuration", "stack", stack.GetName())
+	}
+	return err
+}
+
+// process runs one of the processes before the operation, which must succeed.
+func (r *Runner) process(ctx context.Context, run *run, command cli.Command) error {
+	ending, err := r.CLI.Run(ctx, r.in(run, command))
+	if err != nil {
+		return err
+	}
+	if !ending.Succeeded() {
+		return &processError{command: command.What, ending: ending}
+	}
+	return nil
+}
+
+// in gives a command the operation's place and environment.
+func (r *Runner) in(run *run, command cli.Command) cli.Command {
+	command.Stack = run.op.GetStack().GetName()
+	command.Dir = run.project.Dir
+	command.Env = run.env.list(command.Dir)
+	command.Grace = run.op.GetCancelGrace().AsDuration()
+	return command
+}
+
+// touch makes an empty file.
+func touch(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("mark what was done: %w", err)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		return fmt.Errorf("mark what was done: %w", err)
+	}
+	return nil
+}
+
+// processError is a process that did not do what it was asked to.
+type processError struct {
+	command string
+	ending  cli.Ending
+}
+
+// Error is the process's last words.
+func (e *processError) Error() string {
+	words := lastWords(e.ending)
+	if e.command == installing {
+		// A package manager says on standard output what is wrong.
+		words += "\n" + cut(lastLines(e.ending.Stdout), maxOne)
+	}
+	return "pulumi " + e.command + ": " + strings.TrimSpace(words)
+}
+
+// endingOf finds how the process ended that err is about.
+func endingOf(err error) (cli.Ending, bool) {
+	var failed *processError
+	if errors.As(err, &failed) {
+		return failed.ending, true
+	}
+	return cli.Ending{}, false
+}
+
+const installing = "install"
