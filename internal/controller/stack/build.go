@@ -84,7 +84,10 @@ func podTemplate(items *configitems.Items) *autov1alpha1.EmbeddedPodTemplate {
 func buildUpdate(o Observed, step Step, workspace *autov1alpha1.Workspace) (*autov1alpha1.Update, error) {
 	stack := o.Stack
 	update := &autov1alpha1.Update{
-		ObjectMeta: metav1.ObjectMeta{Namespace: stack.Namespace, Name: updateName(o, step), Labels: childLabels(stack)},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: stack.Namespace, Name: updateName(o, step), Labels: childLabels(stack),
+			Finalizers: []string{autov1alpha1.FinalizerOperation},
+		},
 		Spec: autov1alpha1.UpdateSpec{
 			WorkspaceName: workspace.Name, StackName: stack.Spec.Stack, Type: step.Type,
 			TTLAfterCompleted: new(updateTTL), Message: new(step.Message),

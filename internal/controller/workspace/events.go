@@ -38,7 +38,7 @@ func changeEvent(old, now []metav1.Condition) (note, bool) {
 // isTrouble tells whether the reason of a state that is not Ready asks for attention.
 func isTrouble(reason string) bool {
 	switch reason {
-	case "", ReasonWaiting, ReasonDeleting, ReasonConnectionFailed:
+	case "", ReasonWaiting, ReasonDeleting, ReasonConnectionFailed, autov1alpha1.ReasonPodOutdated:
 		return false
 	default:
 		return true

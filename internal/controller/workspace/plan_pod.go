@@ -64,12 +64,20 @@ func ending(o *Observed, now time.Time) (Step, bool) {
 	return step, true
 }
 
-// live: a pod with an operation stays as it is, whatever changed.
+// live: a pod with an operation stays as it is, whatever changed. If it is not what the spec asks for any more, the status
+// says so from the moment it observes that spec, so that no other operation starts in it.
 func live(o *Observed, now time.Time) (Step, bool) {
 	if o.Pod == nil || !o.Claims.Live {
 		return Step{}, false
 	}
-	return keep(o, now, true), true
+	step := keep(o, now, true)
+	switch {
+	case o.Invalid != nil:
+		step.State = conditions.Stalled(reasonOf(o.Invalid), o.Invalid.Error())
+	case isOutdated(o):
+		step.State = conditions.Reconciling(autov1alpha1.ReasonPodOutdated, "pod "+o.Pod.Name+" is replaced when the operation in it is over")
+	}
+	return step, true
 }
 
 // retired: the hub gives the pod no more work, so it has to make room.
@@ -113,8 +121,12 @@ func invalid(o *Observed, _ time.Time) (Step, bool) {
 
 // outdated: the pod is not the one the Workspace asks for now, and has no operation.
 func outdated(o *Observed, _ time.Time) (Step, bool) {
-	return removeIf(o, o.Pod != nil && o.Built != nil &&
-		o.Pod.Annotations[autov1alpha1.AnnotationRevisionHash] != o.Built.Annotations[autov1alpha1.AnnotationRevisionHash])
+	return removeIf(o, isOutdated(o))
+}
+
+func isOutdated(o *Observed) bool {
+	return o.Pod != nil && o.Built != nil &&
+		o.Pod.Annotations[autov1alpha1.AnnotationRevisionHash] != o.Built.Annotations[autov1alpha1.AnnotationRevisionHash]
 }
 
 // wake: an operation waits and there is no pod.

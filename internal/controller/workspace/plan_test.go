@@ -88,7 +88,7 @@ func TestPlan(t *testing.T) {
 		},
 		"LiveIsNeverReplaced": {
 			change: func(o *Observed) { o.Claims.Live = true; pod.Protect(o.Pod); other(o) },
-			check:  "live", state: ReasonSucceeded, podName: podName,
+			check:  "live", state: autov1alpha1.ReasonPodOutdated, message: "when the operation in it is over", podName: podName,
 		},
 		"LiveOfInvalidWorkspace": {
 			change: func(o *Observed) {
@@ -96,7 +96,7 @@ func TestPlan(t *testing.T) {
 				pod.Protect(o.Pod)
 				o.Built, o.Invalid = nil, &pod.InvalidError{Path: "spec.podTemplate.spec", Problem: "x"}
 			},
-			check: "live", state: ReasonSucceeded, podName: podName,
+			check: "live", state: ReasonPodTemplateInvalid, podName: podName,
 		},
 		"LiveInFailedPod": {
 			reason: "its Update has to be told first",
