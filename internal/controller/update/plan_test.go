@@ -45,6 +45,9 @@ func gitSource(o *Observed) {
 func stalled(o *Observed) {
 	o.Workspace.Status.Conditions = []metav1.Condition{condition("Stalled", "PodInvalid", "the pod template is bad")}
 }
+func outdated(o *Observed) {
+	o.Workspace.Status.Conditions = []metav1.Condition{condition("Reconciling", autov1alpha1.ReasonPodOutdated, "")}
+}
 func podTrouble(o *Observed) {
 	away(o)
 	o.Workspace.Status.Conditions = []metav1.Condition{condition("Reconciling", "ImagePull", "cannot pull image x")}
@@ -72,49 +75,52 @@ func TestPlan(t *testing.T) {
 		reason  string
 		message string
 	}{
-		"Expired":                   {[]after{completed, outlived}, "expired", Expire, "", "complete for 1m"},
-		"ExpiredBeforeFinished":     {[]after{completed, outlived, bound, hasResult}, "expired", Expire, "", ""},
-		"CompleteAndGoing":          {[]after{completed, outlived, deleted}, "complete", Tidy, "", ""},
-		"Complete":                  {[]after{completed}, "complete", Tidy, "", ""},
-		"CompleteBeforeFinished":    {[]after{completed, bound, hasResult}, "complete", Tidy, "", ""},
-		"CompleteBeforePodLost":     {[]after{completed, bound, podEnded}, "complete", Tidy, "", ""},
-		"Finished":                  {[]after{bound, hasResult}, "finished", Record, "", ""},
-		"FinishedBeforePodLost":     {[]after{bound, hasResult, podEnded}, "finished", Record, "", ""},
-		"FinishedBeforeCanceled":    {[]after{bound, hasResult, deleted}, "finished", Record, "", ""},
-		"FinishedWithoutWorkspace":  {[]after{bound, hasResult, noWorkspace}, "finished", Record, "", ""},
-		"Foreign":                   {[]after{foreignRun}, "foreign", End, operation.ReasonAborted, "operator was replaced"},
-		"ForeignBeforeCanceled":     {[]after{foreignRun, deleted}, "foreign", End, operation.ReasonAborted, ""},
-		"CanceledEarly":             {[]after{deleted}, "canceled early", End, operation.ReasonCanceled, "before its operation started"},
-		"CanceledEarlyInTheQueue":   {[]after{deleted, oneAhead, noWorkspace}, "canceled early", End, operation.ReasonCanceled, ""},
-		"PodLost":                   {[]after{bound, podEnded}, "pod lost", End, operation.ReasonAborted, "the pod is gone; how far"},
-		"PodLostBeforeCanceled":     {[]after{bound, hasProgress, podEnded, deleted}, "pod lost", End, operation.ReasonAborted, ""},
-		"NeverGiven":                {[]after{bound, deleted}, "never given", End, operation.ReasonCanceled, "was given to the pod"},
-		"Canceled":                  {[]after{bound, offered, deleted}, "canceled", Cancel, ReasonProgressing, "being canceled"},
-		"CanceledWhileAway":         {[]after{bound, deleted, away}, "canceled", Cancel, ReasonProgressing, "to come back"},
-		"NotDelivered":              {[]after{bound}, "not delivered", Resume, ReasonProgressing, "is starting"},
-		"NotDeliveredYet":           {[]after{bound, offered}, "not delivered", Resume, ReasonProgressing, ""},
-		"NotDeliveredIsNotQueued":   {[]after{bound, oneAhead, stalled, behind}, "not delivered", Resume, ReasonProgressing, ""},
-		"Running":                   {[]after{bound, hasProgress}, "running", Follow, ReasonProgressing, "1 resource done"},
-		"RunningWhileAway":          {[]after{bound, hasProgress, away}, "running", Follow, ReasonProgressing, "to come back"},
-		"RunningInAnotherSpec":      {[]after{bound, gitSource}, "running", Follow, ReasonProgressing, ""},
-		"RunningThoughRetired":      {[]after{bound, hasProgress, retired}, "running", Follow, ReasonProgressing, ""},
-		"SpecInvalid":               {[]after{badType}, "spec invalid", End, ReasonInvalidSpec, `"sideways"`},
-		"SpecInvalidBeforeMissing":  {[]after{badType, noWorkspace, oneAhead}, "spec invalid", End, ReasonInvalidSpec, ""},
-		"WorkspaceMissing":          {[]after{noWorkspace}, "workspace missing", Wait, ReasonWorkspaceNotFound, "does not exist"},
-		"WorkspaceGoing":            {[]after{func(o *Observed) { now := metav1.NewTime(epoch()); o.Workspace.DeletionTimestamp = &now }}, "workspace missing", Wait, ReasonWorkspaceNotFound, "being deleted"},
-		"MissingBeforeQueued":       {[]after{noWorkspace, oneAhead, away}, "workspace missing", Wait, ReasonWorkspaceNotFound, ""},
-		"Queued":                    {[]after{oneAhead}, "queued", Wait, ReasonQueued, `"first", which is first in the queue`},
-		"QueuedBehindARun":          {[]after{oneAhead, func(o *Observed) { o.Ahead.Status.PodUID = "x" }}, "queued", Wait, ReasonQueued, `"first", which runs in`},
-		"QueuedBeforeStalled":       {[]after{oneAhead, stalled, away}, "queued", Wait, ReasonQueued, ""},
-		"WorkspaceStalled":          {[]after{stalled}, "workspace stalled", Wait, ReasonWorkspaceStalled, "(PodInvalid): the pod template is bad"},
-		"StalledBeforeNotConnected": {[]after{stalled, away}, "workspace stalled", Wait, ReasonWorkspaceStalled, ""},
-		"BehindIsNotStalled":        {[]after{behind, stalled}, "workspace behind", Wait, ReasonWorkspaceNotReady, "new spec"},
-		"BehindBeforeReady":         {[]after{behind}, "workspace behind", Wait, ReasonWorkspaceNotReady, ""},
-		"NotConnected":              {[]after{away}, "not connected", Wait, ReasonWorkspaceNotReady, "waiting for the pod demo-workspace-0"},
-		"NotConnectedAndWhy":        {[]after{podTrouble}, "not connected", Wait, ReasonWorkspaceNotReady, "cannot pull image x"},
-		"Retired":                   {[]after{retired}, "not connected", Wait, ReasonWorkspaceNotReady, ""},
-		"Ready":                     {nil, "ready", Start, ReasonProgressing, "starting in the pod demo-workspace-0"},
-		"ReadyButUnsupported":       {[]after{gitSource}, "ready", Wait, ReasonSourceUnsupported, "let a Stack make the Workspace"},
+		"Expired":                       {[]after{completed, outlived}, "expired", Expire, "", "complete for 1m"},
+		"ExpiredBeforeFinished":         {[]after{completed, outlived, bound, hasResult}, "expired", Expire, "", ""},
+		"CompleteAndGoing":              {[]after{completed, outlived, deleted}, "complete", Tidy, "", ""},
+		"Complete":                      {[]after{completed}, "complete", Tidy, "", ""},
+		"CompleteBeforeFinished":        {[]after{completed, bound, hasResult}, "complete", Tidy, "", ""},
+		"CompleteBeforePodLost":         {[]after{completed, bound, podEnded}, "complete", Tidy, "", ""},
+		"Finished":                      {[]after{bound, hasResult}, "finished", Record, "", ""},
+		"FinishedBeforePodLost":         {[]after{bound, hasResult, podEnded}, "finished", Record, "", ""},
+		"FinishedBeforeCanceled":        {[]after{bound, hasResult, deleted}, "finished", Record, "", ""},
+		"FinishedWithoutWorkspace":      {[]after{bound, hasResult, noWorkspace}, "finished", Record, "", ""},
+		"Foreign":                       {[]after{foreignRun}, "foreign", End, operation.ReasonAborted, "operator was replaced"},
+		"ForeignBeforeCanceled":         {[]after{foreignRun, deleted}, "foreign", End, operation.ReasonAborted, ""},
+		"CanceledEarly":                 {[]after{deleted}, "canceled early", End, operation.ReasonCanceled, "before its operation started"},
+		"CanceledEarlyInTheQueue":       {[]after{deleted, oneAhead, noWorkspace}, "canceled early", End, operation.ReasonCanceled, ""},
+		"PodLost":                       {[]after{bound, podEnded}, "pod lost", End, operation.ReasonAborted, "the pod is gone; how far"},
+		"PodLostBeforeCanceled":         {[]after{bound, hasProgress, podEnded, deleted}, "pod lost", End, operation.ReasonAborted, ""},
+		"NeverGiven":                    {[]after{bound, deleted}, "never given", End, operation.ReasonCanceled, "was given to the pod"},
+		"Canceled":                      {[]after{bound, offered, deleted}, "canceled", Cancel, ReasonProgressing, "being canceled"},
+		"CanceledWhileAway":             {[]after{bound, deleted, away}, "canceled", Cancel, ReasonProgressing, "to come back"},
+		"NotDelivered":                  {[]after{bound}, "not delivered", Resume, ReasonProgressing, "is starting"},
+		"NotDeliveredYet":               {[]after{bound, offered}, "not delivered", Resume, ReasonProgressing, ""},
+		"NotDeliveredIsNotQueued":       {[]after{bound, oneAhead, stalled, behind}, "not delivered", Resume, ReasonProgressing, ""},
+		"Running":                       {[]after{bound, hasProgress}, "running", Follow, ReasonProgressing, "1 resource done"},
+		"RunningWhileAway":              {[]after{bound, hasProgress, away}, "running", Follow, ReasonProgressing, "to come back"},
+		"RunningInAnotherSpec":          {[]after{bound, gitSource}, "running", Follow, ReasonProgressing, ""},
+		"RunningThoughRetired":          {[]after{bound, hasProgress, retired}, "running", Follow, ReasonProgressing, ""},
+		"SpecInvalid":                   {[]after{badType}, "spec invalid", End, ReasonInvalidSpec, `"sideways"`},
+		"SpecInvalidBeforeMissing":      {[]after{badType, noWorkspace, oneAhead}, "spec invalid", End, ReasonInvalidSpec, ""},
+		"WorkspaceMissing":              {[]after{noWorkspace}, "workspace missing", Wait, ReasonWorkspaceNotFound, "does not exist"},
+		"WorkspaceGoing":                {[]after{func(o *Observed) { now := metav1.NewTime(epoch()); o.Workspace.DeletionTimestamp = &now }}, "workspace missing", Wait, ReasonWorkspaceNotFound, "being deleted"},
+		"MissingBeforeQueued":           {[]after{noWorkspace, oneAhead, away}, "workspace missing", Wait, ReasonWorkspaceNotFound, ""},
+		"Queued":                        {[]after{oneAhead}, "queued", Wait, ReasonQueued, `"first", which is first in the queue`},
+		"QueuedBehindARun":              {[]after{oneAhead, func(o *Observed) { o.Ahead.Status.PodUID = "x" }}, "queued", Wait, ReasonQueued, `"first", which runs in`},
+		"QueuedBeforeStalled":           {[]after{oneAhead, stalled, away}, "queued", Wait, ReasonQueued, ""},
+		"WorkspaceStalled":              {[]after{stalled}, "workspace stalled", Wait, ReasonWorkspaceStalled, "(PodInvalid): the pod template is bad"},
+		"StalledBeforeNotConnected":     {[]after{stalled, away}, "workspace stalled", Wait, ReasonWorkspaceStalled, ""},
+		"BehindIsNotStalled":            {[]after{behind, stalled}, "workspace behind", Wait, ReasonWorkspaceNotReady, "new spec"},
+		"BehindBeforeReady":             {[]after{behind}, "workspace behind", Wait, ReasonWorkspaceNotReady, ""},
+		"PodOutdated":                   {[]after{outdated}, "pod outdated", Wait, ReasonWorkspaceNotReady, "to be replaced"},
+		"PodOutdatedBeforeNotConnected": {[]after{outdated, away}, "pod outdated", Wait, ReasonWorkspaceNotReady, ""},
+		"RunningInAnOutdatedPod":        {[]after{outdated, bound, hasProgress}, "running", Follow, ReasonProgressing, ""},
+		"NotConnected":                  {[]after{away}, "not connected", Wait, ReasonWorkspaceNotReady, "waiting for the pod demo-workspace-0"},
+		"NotConnectedAndWhy":            {[]after{podTrouble}, "not connected", Wait, ReasonWorkspaceNotReady, "cannot pull image x"},
+		"Retired":                       {[]after{retired}, "not connected", Wait, ReasonWorkspaceNotReady, ""},
+		"Ready":                         {nil, "ready", Start, ReasonProgressing, "starting in the pod demo-workspace-0"},
+		"ReadyButUnsupported":           {[]after{gitSource}, "ready", Wait, ReasonSourceUnsupported, "let a Stack make the Workspace"},
 	}
 	seen := map[string]bool{}
 	for name, test := range tests {
@@ -149,7 +155,7 @@ func TestOrderOfChecks(t *testing.T) {
 	}
 	want := []string{
 		"expired", "complete", "finished", "foreign", "canceled early", "pod lost", "never given", "canceled", "not delivered",
-		"running", "spec invalid", "workspace missing", "queued", "workspace stalled", "workspace behind", "not connected", "ready",
+		"running", "spec invalid", "workspace missing", "queued", "workspace stalled", "workspace behind", "pod outdated", "not connected", "ready",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the order is the policy (-want +got):\n%s", diff)
