@@ -36,6 +36,7 @@ type pod struct {
 	share   string
 	token   string
 	env     []string
+	args    []string
 	process *exec.Cmd
 	log     *logBuffer
 }
@@ -72,13 +73,26 @@ func (p *pod) start() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.process = exec.Command(self, "run", "--share="+p.share, "--token-file="+p.token)
+	args := append([]string{"run", "--share=" + p.share, "--token-file=" + p.token,
+		"--service-account-dir=" + filepath.Join(p.share, "no-account")}, p.args...)
+	p.process = exec.Command(self, args...)
 	p.process.Env = p.env
 	p.process.Stdout, p.process.Stderr = p.log, p.log
 	p.process.WaitDelay = time.Second
 	if err := p.process.Start(); err != nil {
 		p.t.Fatal(err)
 	}
+}
+
+// account starts the agent again with a service account.
+func (p *pod) account(dir string) {
+	p.t.Helper()
+	p.kill()
+	p.hub.mu.Lock()
+	p.hub.stream = nil
+	p.hub.mu.Unlock()
+	p.args = []string{"--service-account-dir=" + dir}
+	p.start()
 }
 
 // kill ends the agent at once.

@@ -29,17 +29,18 @@ type options struct {
 
 func readOptions(args []string) (options, error) {
 	o := options{
-		namespace:         os.Getenv("POD_NAMESPACE"),
-		serviceHost:       os.Getenv("KUBERNETES_SERVICE_HOST"),
-		servicePort:       os.Getenv("KUBERNETES_SERVICE_PORT"),
-		noClusterDNS:      os.Getenv("GANTRY_HOST_NETWORK_DNS") == "true",
-		serviceAccountDir: "/var/run/secrets/kubernetes.io/serviceaccount",
-		environment:       forPrograms(os.Environ()),
+		namespace:    os.Getenv("POD_NAMESPACE"),
+		serviceHost:  os.Getenv("KUBERNETES_SERVICE_HOST"),
+		servicePort:  os.Getenv("KUBERNETES_SERVICE_PORT"),
+		noClusterDNS: os.Getenv("GANTRY_HOST_NETWORK_DNS") == "true",
+		environment:  forPrograms(os.Environ()),
 	}
 	flags := flag.NewFlagSet("agent run", flag.ContinueOnError)
 	flags.StringVar(&o.hub, "hub", os.Getenv("GANTRY_HUB"), "address of the manager's hub, host:port")
 	flags.StringVar(&o.tokenFile, "token-file", "/var/run/secrets/gantry/token", "the pod's token for the hub")
 	flags.StringVar(&o.share, "share", "/share", "directory on the pod's disk that outlives the container")
+	flags.StringVar(&o.serviceAccountDir, "service-account-dir", "/var/run/secrets/kubernetes.io/serviceaccount",
+		"where the pod's service account is mounted")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
