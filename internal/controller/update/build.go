@@ -77,26 +77,22 @@ func optionsOf(spec autov1alpha1.UpdateSpec, logLevel *int32) *operation.Options
 		Target:   spec.Target,
 		LogLevel: value(logLevel),
 	}
-	up, preview := spec.Type == autov1alpha1.UpUpdate, spec.Type == autov1alpha1.PreviewUpdate
-	refresh, destroy := spec.Type == autov1alpha1.RefreshUpdate, spec.Type == autov1alpha1.DestroyUpdate
-	if up || preview {
-		options.Replace = spec.Replace
-	}
-	if up || preview || refresh {
+	switch spec.Type {
+	case autov1alpha1.UpUpdate, autov1alpha1.PreviewUpdate:
 		options.ExpectNoChanges = value(spec.ExpectNoChanges)
-	}
-	if up || preview || destroy {
+		options.Replace = spec.Replace
 		options.TargetDependents = value(spec.TargetDependents)
 		options.Refresh = value(spec.Refresh)
-	}
-	if up || destroy {
-		options.ContinueOnError = value(spec.ContinueOnError)
-	}
-	if refresh || destroy {
+		options.ContinueOnError = spec.Type == autov1alpha1.UpUpdate && value(spec.ContinueOnError)
+	case autov1alpha1.RefreshUpdate:
+		options.ExpectNoChanges = value(spec.ExpectNoChanges)
 		options.RunProgram = value(spec.RunProgram)
-	}
-	if destroy {
+	case autov1alpha1.DestroyUpdate:
+		options.TargetDependents = value(spec.TargetDependents)
+		options.Refresh = value(spec.Refresh)
+		options.ContinueOnError = value(spec.ContinueOnError)
 		options.Remove = value(spec.Remove)
+		options.RunProgram = value(spec.RunProgram)
 	}
 	return options
 }

@@ -355,8 +355,12 @@ func keep(update *autov1alpha1.Update) { update.Finalizers = append(update.Final
 
 func TestDeletedWhileItRan(t *testing.T) {
 	w := started(t, keep)
-	w.remove(w.get("u"))
-	w.clock.SetTime(epoch().Add(time.Minute))
+	going := w.get("u")
+	going.Generation = 2 // as the API server has it
+	if err := w.client.Update(t.Context(), going); err != nil {
+		t.Fatal(err)
+	}
+	w.remove(going)
 	w.reconcile("u")
 	if !w.hub.agent.canceled["uid-u"] {
 		t.Fatal("the operation was not canceled")

@@ -75,7 +75,7 @@ func statusOf(o Observed, s Step, kept keptOutputs, now time.Time) autov1alpha1.
 		status.Progress = old.Progress // the last that was known, while the agent is away
 		recordProgress(&status, o.State.Progress)
 		v = underWay(metav1.ConditionTrue, s)
-	default:
+	case Wait, Tidy, Expire: // of which only Wait gets here
 		status.PodUID, status.StartTime = "", nil
 		v = underWay(metav1.ConditionFalse, s)
 	}
@@ -172,9 +172,9 @@ func failureOf(result *operation.Result) string {
 		return operation.ReasonCanceled
 	case operation.Outcome_INTERRUPTED:
 		return operation.ReasonAborted
-	default:
-		return operation.ReasonFailed
+	case operation.Outcome_FAILED, operation.Outcome_SUCCEEDED, operation.Outcome_OUTCOME_UNSPECIFIED:
 	}
+	return operation.ReasonFailed
 }
 
 // isReason tells whether the API server takes the text as a condition's reason.

@@ -41,9 +41,9 @@ func (r *Reconciler) take(ctx context.Context, o Observed, s Step) (ctrl.Result,
 		return r.follow(ctx, o, s)
 	case Follow:
 		return r.follow(ctx, o, s)
-	default:
-		return r.wait(ctx, o, s)
+	case Wait:
 	}
+	return r.wait(ctx, o, s)
 }
 
 // wait says what is waited for. The finalizer is added here already, so that it costs no time when the pod is there.
@@ -101,7 +101,7 @@ func (r *Reconciler) stillBound(ctx context.Context, update *autov1alpha1.Update
 	return live.UID == update.UID && live.Status.PodUID == update.Status.PodUID && !isComplete(live), nil
 }
 
-// follow writes how far the operation is, no more often than progressEvery.
+// follow writes how far the operation is, no more often than progressEvery unless the Update itself changed.
 func (r *Reconciler) follow(ctx context.Context, o Observed, s Step) (ctrl.Result, error) {
 	now := r.Clock.Now()
 	status := statusOf(o, s, keptOutputs{}, now)
@@ -111,7 +111,8 @@ func (r *Reconciler) follow(ctx context.Context, o Observed, s Step) (ctrl.Resul
 		}
 		return ctrl.Result{RequeueAfter: s.After}, nil
 	}
-	if early := progressEvery - now.Sub(r.memory.written(o.Update.UID)); early > 0 {
+	observed := o.Update.Status.ObservedGeneration == o.Update.Generation
+	if early := progressEvery - now.Sub(r.memory.written(o.Update.UID)); early > 0 && observed {
 		return ctrl.Result{RequeueAfter: soonest(early, s.After)}, nil
 	}
 	return ctrl.Result{RequeueAfter: s.After}, r.write(ctx, o, s, keptOutputs{})
