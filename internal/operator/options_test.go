@@ -1,0 +1,84 @@
+package operator
+
+import (
+	"errors"
+	"flag"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+func parse(args []string, env map[string]string) (Options, error) {
+	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	return ParseOptions(flags, args, func(name string) string { return env[name] })
+}
+
+func TestParseOptions(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		args   []string
+		env    map[string]string
+		get    func(Options) any
+		want   any
+	}{
+		"Lease":         {"short, as a change of the leader costs nothing", nil, nil, func(o Options) any { return o.LeaseDuration }, 15 * time.Second},
+		"Flag":          {"a flag counts", []string{"--leader-election-lease-duration=60s"}, nil, func(o Options) any { return o.LeaseDuration }, time.Minute},
+		"EnvOverFlag":   {"as in PKO", []string{"--leader-election-lease-duration=60s"}, map[string]string{"LEADER_ELECTION_LEASE_DURATION": "70s"}, func(o Options) any { return o.LeaseDuration }, 70 * time.Second},
+		"EmptyEnv":      {"an empty variable says nothing", []string{"--kube-api-timeout=9s"}, map[string]string{"KUBE_API_TIMEOUT": ""}, func(o Options) any { return o.APITimeout }, 9 * time.Second},
+		"Concurrency":   {"from the environment only", nil, map[string]string{"MAX_CONCURRENT_RECONCILES": "7"}, func(o Options) any { return o.Concurrency }, 7},
+		"Concurrency25": {"PKO's default", nil, nil, func(o Options) any { return o.Concurrency }, 25},
+		"PullPolicy":    {"of the agent's image", nil, map[string]string{"AGENT_IMAGE_PULL_POLICY": "Never"}, func(o Options) any { return o.AgentImagePullPolicy }, corev1.PullNever},
+		"Metrics":       {"off by default", nil, nil, func(o Options) any { return o.MetricsAddress }, "0"},
+		"MetricsSecure": {"on by default", nil, nil, func(o Options) any { return o.MetricsSecure }, true},
+		"PKOsArguments": {
+			"a Deployment that was made for PKO starts",
+			strings.Fields("--leader-elect --health-probe-bind-address=:8081 --program-fs-adv-addr=x:80 --program-fs-addr=:9090 --metrics-bind-address=:8383 --metrics-secure=false --enable-http2 --zap-log-level=info --zap-time-encoding=iso8601 --zap-encoder=console"),
+			nil, func(o Options) any { return o.LeaderElect && !o.MetricsSecure }, true,
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			o, err := parse(tc.args, tc.env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := tc.get(o); got != tc.want {
+				t.Errorf("%s: %v, want %v", tc.reason, got, tc.want)
+			}
+		})
+	}
+}
+
+func TestParseOptionsRefusals(t *testing.T) {
+	cases := map[string]struct {
+		args []string
+		env  map[string]string
+		// want is part of the message: it says what is wrong and where.
+		want string
+	}{
+		"Argument":      {[]string{"run"}, nil, `"run"`},
+		"UnknownFlag":   {[]string{"--no-such"}, nil, "no-such"},
+		"BadDuration":   {nil, map[string]string{"KUBE_API_TIMEOUT": "30"}, `KUBE_API_TIMEOUT: "30"`},
+		"BadNumber":     {nil, map[string]string{"MAX_CONCURRENT_RECONCILES": "many"}, `MAX_CONCURRENT_RECONCILES: "many"`},
+		"NoWorkers":     {nil, map[string]string{"MAX_CONCURRENT_RECONCILES": "0"}, "MAX_CONCURRENT_RECONCILES"},
+		"LeaseTooShort": {[]string{"--leader-election-lease-duration=10s"}, nil, "lease duration"},
+		"RenewTooShort": {[]string{"--leader-election-renew-deadline=2s"}, nil, "renew deadline"},
+		"PullPolicy":    {nil, map[string]string{"AGENT_IMAGE_PULL_POLICY": "Sometimes"}, `"Sometimes"`},
+		"IdleTimeout":   {[]string{"--idle-timeout=-1s"}, nil, "idle timeout"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, err := parse(tc.args, tc.env)
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %v, want one about %s", err, tc.want)
+			}
+		})
+	}
+	if _, err := parse([]string{"--help"}, nil); !errors.Is(err, flag.ErrHelp) {
+		t.Errorf("error %v", err)
+	}
+}
