@@ -14,6 +14,8 @@ EMBEDDED := $(CURDIR)/.cluster/kubeconfig
 CLUSTER ?= embedded
 # The product image that `make deploy` names.
 IMAGE ?= localhost/gantry:dev
+# The image stacks run in, where it is not the one made here.
+WORKSPACE_IMAGE ?=
 # How long the cluster tests may take.
 E2E_TIMEOUT ?= 45m
 # Which cluster tests to run, as `go test -run` takes it.

@@ -3,8 +3,8 @@
 ##@ Install it
 
 .PHONY: deploy
-deploy: bin/kubectl ## Install Gantry on the cluster of KUBECONFIG (IMAGE=... for an image of your own)
-	@KUBECTL=$(CURDIR)/bin/kubectl IMAGE=$(IMAGE) make/deploy.sh
+deploy: bin/kubectl ## Install Gantry on the cluster of KUBECONFIG (IMAGE=..., WORKSPACE_IMAGE=... for images of your own)
+	@KUBECTL=$(CURDIR)/bin/kubectl IMAGE=$(IMAGE) WORKSPACE_IMAGE=$(WORKSPACE_IMAGE) make/deploy.sh
 
 .PHONY: undeploy
 undeploy: bin/kubectl ## Remove Gantry from the cluster of KUBECONFIG, but for its API and your stacks
