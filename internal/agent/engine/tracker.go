@@ -57,7 +57,7 @@ func (t *Tracker) Apply(event apitype.EngineEvent) {
 	}
 }
 
-// Done counts the resources that are done, the stack itself left out.
+// Done counts the resources that are done, the stack itself and providers left out.
 func (t *Tracker) Done() int32 { return int32(len(t.done)) }
 
 // Step is what is being done now, in words; empty when nothing is.
@@ -85,7 +85,7 @@ func (t *Tracker) Changes() map[string]int32 { return t.changes }
 func (t *Tracker) Canceled() bool { return t.result == apitype.OperationResultCanceled }
 
 func (t *Tracker) begin(step apitype.StepEventMetadata) {
-	if step.Type == stackType || step.Op == apitype.OpSame {
+	if internal(step.Type) || step.Op == apitype.OpSame {
 		return
 	}
 	t.step = ""
@@ -94,11 +94,10 @@ func (t *Tracker) begin(step apitype.StepEventMetadata) {
 
 func (t *Tracker) end(step apitype.StepEventMetadata) {
 	t.land(step.URN)
-	if step.Type != stackType {
+	if !internal(step.Type) {
 		t.done[step.URN] = struct{}{}
-		return
 	}
-	if step.New != nil {
+	if step.Type == stackType && step.New != nil {
 		t.outputs = step.New.Outputs
 	}
 }
@@ -148,6 +147,11 @@ func (t *Tracker) summarize(s *apitype.SummaryEvent) {
 	for op, n := range s.ResourceChanges {
 		t.changes[string(op)] = int32(n)
 	}
+}
+
+// internal says that a resource is the engine's own: the stack or a provider.
+func internal(kind string) bool {
+	return kind == stackType || strings.HasPrefix(kind, "pulumi:providers:")
 }
 
 // stackType is the type of the stack's own resource, whose outputs are the stack's.

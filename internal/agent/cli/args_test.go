@@ -1,0 +1,106 @@
+package cli_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gantry-operator/gantry/internal/agent/cli"
+	"github.com/gantry-operator/gantry/internal/operation"
+)
+
+// all has every option set.
+func all() *operation.Options {
+	return &operation.Options{
+		Parallel: 4, Message: "--from=git", ExpectNoChanges: true, Replace: []string{"urn:a"}, Target: []string{"urn:b", "urn:c"},
+		TargetDependents: true, Refresh: true, ContinueOnError: true, Remove: true, RunProgram: true, LogLevel: 9,
+	}
+}
+
+func TestOperationArgs(t *testing.T) {
+	common := func(stack string) []string {
+		return []string{
+			"--stack=" + stack, "--non-interactive", "--color=never", "--suppress-progress", "--suppress-outputs",
+			"--event-log=/share/events.json",
+		}
+	}
+	verbose := []string{"--verbose=9", "--logtostderr", "--logflow"}
+	targets := []string{"--target=urn:b", "--target=urn:c", "--target-dependents"}
+	join := func(parts ...[]string) (args []string) {
+		for _, part := range parts {
+			args = append(args, part...)
+		}
+		return args
+	}
+	cases := map[string]struct {
+		reason  string
+		t       operation.Type
+		options *operation.Options
+		want    []string
+	}{
+		"PlainUp": {
+			reason: "no option, no flag", t: operation.Type_UP,
+			want: join([]string{"up", "--yes", "--skip-preview"}, common("org/dev")),
+		},
+		"FullUp": {
+			reason: "an up removes nothing; a message may look like a flag", t: operation.Type_UP, options: all(),
+			want: join([]string{"up", "--yes", "--skip-preview"}, common("org/dev"),
+				[]string{"--parallel=4", "--message=--from=git", "--expect-no-changes", "--replace=urn:a"}, targets,
+				[]string{"--refresh", "--continue-on-error", "--run-program"}, verbose),
+		},
+		"FullPreview": {
+			reason: "a preview needs no yes and has no preview to skip", t: operation.Type_PREVIEW, options: all(),
+			want: join([]string{"preview"}, common("org/dev"),
+				[]string{"--parallel=4", "--message=--from=git", "--expect-no-changes", "--replace=urn:a"}, targets,
+				[]string{"--refresh", "--run-program"}, verbose),
+		},
+		"FullRefresh": {
+			reason: "a refresh replaces nothing and refreshes anyway", t: operation.Type_REFRESH, options: all(),
+			want: join([]string{"refresh", "--yes", "--skip-preview"}, common("org/dev"),
+				[]string{"--parallel=4", "--message=--from=git", "--expect-no-changes"}, targets,
+				[]string{"--run-program"}, verbose),
+		},
+		"FullDestroy": {
+			reason: "a destroy always changes something and may remove the stack", t: operation.Type_DESTROY, options: all(),
+			want: join([]string{"destroy", "--yes", "--skip-preview"}, common("org/dev"),
+				[]string{"--parallel=4", "--message=--from=git"}, targets,
+				[]string{"--refresh", "--continue-on-error", "--remove", "--run-program"}, verbose),
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			op := &operation.Operation{Type: tc.t, Options: tc.options, Stack: &operation.Stack{Name: "org/dev"}}
+			if diff := cmp.Diff(tc.want, cli.OperationArgs(op, "/share/events.json")); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
+func TestSelectArgs(t *testing.T) {
+	cases := map[string]struct {
+		stack *operation.Stack
+		want  []string
+	}{
+		"Only": {
+			stack: &operation.Stack{Name: "dev", SecretsProvider: "awskms://key"},
+			want:  []string{"stack", "select", "--stack=dev", "--non-interactive", "--color=never"},
+		},
+		"Create": {
+			stack: &operation.Stack{Name: "dev", Create: true},
+			want:  []string{"stack", "select", "--stack=dev", "--non-interactive", "--color=never", "--create"},
+		},
+		"CreateWithProvider": {
+			stack: &operation.Stack{Name: "dev", Create: true, SecretsProvider: "awskms://key"},
+			want: []string{"stack", "select", "--stack=dev", "--non-interactive", "--color=never", "--create",
+				"--secrets-provider=awskms://key"},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, cli.SelectArgs(tc.stack)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
