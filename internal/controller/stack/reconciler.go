@@ -64,5 +64,6 @@ func (r *Reconciler) step(ctx context.Context, stack *pulumiv1.Stack) (time.Dura
 		return 0, err
 	}
 	step := Plan(observed, r.Clock.Now())
-	return step.After, r.take(ctx, stack, observed, step)
+	err = r.take(ctx, stack, observed, &step)
+	return step.After, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -18,7 +19,7 @@ import (
 
 // take does the one step planned. The status is written once, before anything is made that it has to tell of: a name
 // on record that does not exist is harmless, a running Update that is not on record is not.
-func (r *Reconciler) take(ctx context.Context, stack *pulumiv1.Stack, o Observed, step Step) error {
+func (r *Reconciler) take(ctx context.Context, stack *pulumiv1.Stack, o Observed, step *Step) error {
 	switch step.Act {
 	case Run:
 		return r.run(ctx, stack, o, step)
@@ -36,7 +37,7 @@ func (r *Reconciler) take(ctx context.Context, stack *pulumiv1.Stack, o Observed
 			return err
 		}
 	}
-	if err := r.writeStatus(ctx, stack, o, step, nil); err != nil {
+	if err := r.writeStatus(ctx, stack, o, *step, nil); err != nil {
 		return err
 	}
 	if step.Act == Reclaim {
@@ -48,47 +49,53 @@ func (r *Reconciler) take(ctx context.Context, stack *pulumiv1.Stack, o Observed
 	return nil
 }
 
-// run applies the Workspace, puts the Update on record and creates it.
-func (r *Reconciler) run(ctx context.Context, stack *pulumiv1.Stack, o Observed, step Step) error {
+// run applies the Workspace, puts the Update on record and creates it. Where the API server refuses the Workspace, the
+// step becomes one that says so.
+func (r *Reconciler) run(ctx context.Context, stack *pulumiv1.Stack, o Observed, step *Step) error {
 	workspace := o.Desired.DeepCopy()
 	if err := kube.Apply(ctx, r.Client, workspace, kube.ManagerObjects); err != nil {
-		if state, known := refusal(err); known {
-			step.Act, step.State = Nothing, state
-			return r.writeStatus(ctx, stack, o, step, nil)
+		refused := refusal(err, stack)
+		if refused == nil {
+			return fmt.Errorf("apply Workspace: %w", err)
 		}
-		return fmt.Errorf("apply Workspace: %w", err)
+		*step = *refused
+		return r.writeStatus(ctx, stack, o, *step, nil)
 	}
-	update, err := buildUpdate(o, step, workspace)
+	update, err := buildUpdate(o, *step, workspace)
 	if err != nil {
-		step.Act, step.State = Nothing, conditions.Stalled(pulumiv1.ReasonSpecInvalid, err.Error())
-		return r.writeStatus(ctx, stack, o, step, nil)
+		*step = Step{State: conditions.Stalled(pulumiv1.ReasonSpecInvalid, err.Error())}
+		return r.writeStatus(ctx, stack, o, *step, nil)
 	}
 	o.Update = update
 	current := &pulumiv1.CurrentUpdate{
 		Generation: stack.Generation, ReconcileRequest: request(o.Stack), Name: update.Name, Commit: o.Source.Revision,
 	}
-	if err := r.writeStatus(ctx, stack, o, step, current); err != nil {
+	if err := r.writeStatus(ctx, stack, o, *step, current); err != nil {
 		return err
 	}
 	if err := r.Client.Create(ctx, update); client.IgnoreAlreadyExists(err) != nil {
 		return fmt.Errorf("create Update %s: %w", update.Name, err)
 	} else if err == nil {
-		r.emit(stack, updateDetected(step))
+		r.emit(stack, updateDetected(*step))
 	}
 	return nil
 }
 
-// refusal turns what the API server will refuse again into words.
-func refusal(err error) (conditions.State, bool) {
+// namespacePoll is how often a Stack that its namespace holds back is looked at: nothing tells when the namespace
+// comes back as a new one, or when the finalizer's absence lets it go.
+const namespacePoll = 30 * time.Second
+
+// refusal is the step for what the API server will refuse again, nil if it may not.
+func refusal(err error, stack *pulumiv1.Stack) *Step {
 	switch {
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
-		return conditions.Stalled(pulumiv1.ReasonNamespaceTerminating,
-			"the namespace is terminating, so that no pod can work on the stack in it. To give the stack up and keep what it made, remove the finalizer: "+
-				"kubectl patch stack NAME --type merge -p '{\"metadata\":{\"finalizers\":null}}'"), true
+		return &Step{After: namespacePoll, State: conditions.Stalled(pulumiv1.ReasonNamespaceTerminating, fmt.Sprintf(
+			"namespace %[1]s is terminating, so that no pod can destroy the stack in it. Destroy it from elsewhere; or, to give it up and keep what it made, "+
+				`remove the finalizer: kubectl patch stack %[2]s -n %[1]s --type merge -p '{"metadata":{"finalizers":null}}'`, stack.Namespace, stack.Name))}
 	case apierrors.IsInvalid(err):
-		return conditions.Stalled(pulumiv1.ReasonSpecInvalid, "the API server refuses the Workspace: "+err.Error()), true
+		return &Step{State: conditions.Stalled(pulumiv1.ReasonSpecInvalid, "the API server refuses the Workspace: "+err.Error())}
 	}
-	return conditions.State{}, false
+	return nil
 }
 
 // supersede deletes an Update that no pod has begun. The precondition makes sure that none begins it in the meantime.
