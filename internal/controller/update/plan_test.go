@@ -91,6 +91,7 @@ func TestPlan(t *testing.T) {
 		"CanceledEarlyInTheQueue":       {[]after{deleted, oneAhead, noWorkspace}, "canceled early", End, operation.ReasonCanceled, ""},
 		"PodLost":                       {[]after{bound, podEnded}, "pod lost", End, operation.ReasonAborted, "the pod is gone; how far"},
 		"PodLostBeforeCanceled":         {[]after{bound, hasProgress, podEnded, deleted}, "pod lost", End, operation.ReasonAborted, ""},
+		"NotLostWhileItsAgentIsThere":   {[]after{bound, hasProgress, podEnded, func(o *Observed) { o.Connected = true }}, "running", Follow, ReasonProgressing, ""},
 		"NeverGiven":                    {[]after{bound, deleted}, "never given", End, operation.ReasonCanceled, "was given to the pod"},
 		"Canceled":                      {[]after{bound, offered, deleted}, "canceled", Cancel, ReasonProgressing, "being canceled"},
 		"CanceledWhileAway":             {[]after{bound, deleted, away}, "canceled", Cancel, ReasonProgressing, "to come back"},
