@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -52,36 +53,44 @@ func run() error {
 	arguments := flags.Args()
 	if len(arguments) == 0 {
 		flags.Usage()
-		os.Exit(2)
+		return errors.New("name a command")
 	}
 	return command(cluster, arguments[0], arguments[1:])
 }
 
-func command(cluster host.Cluster, verb string, arguments []string) error {
-	switch {
-	case verb == "up" && len(arguments) == 0:
-		return cluster.Up()
-	case verb == "down" && len(arguments) == 0:
-		return cluster.Down()
-	case verb == "status" && len(arguments) == 0:
-		return cluster.Status()
-	case verb == "load" && len(arguments) > 0:
-		return cluster.Load(arguments)
-	case verb == "exec" && len(arguments) > 0:
-		return cluster.Exec(arguments)
-	case verb == "ctr":
-		return cluster.Ctr(arguments)
-	case verb == "node" && len(arguments) == 0:
-		return node.Run(cluster.State, cluster.Programs)
+// verb is a command: how many arguments it takes, and what it does.
+type verb struct {
+	least, most int
+	run         func(cluster host.Cluster, arguments []string) error
+}
+
+// many is no limit to the number of arguments.
+const many = 1 << 20
+
+func verbs() map[string]verb {
+	found := map[string]verb{
+		"up":     {0, 0, func(c host.Cluster, _ []string) error { return c.Up() }},
+		"down":   {0, 0, func(c host.Cluster, _ []string) error { return c.Down() }},
+		"status": {0, 0, func(c host.Cluster, _ []string) error { return c.Status() }},
+		"load":   {1, many, host.Cluster.Load},
+		"exec":   {1, many, host.Cluster.Exec},
+		"ctr":    {0, many, host.Cluster.Ctr},
+		// What `up` starts in namespaces of its own.
+		"node": {0, 0, func(c host.Cluster, _ []string) error { return node.Run(c.State, c.Programs) }},
 	}
-	switch verb {
-	case "start", "stop", "kill", "restart":
-		if len(arguments) == 1 {
-			return cluster.Component(verb, arguments[0])
-		}
+	for _, name := range []string{"start", "stop", "kill", "restart"} {
+		found[name] = verb{1, 1, func(c host.Cluster, arguments []string) error { return c.Component(name, arguments[0]) }}
 	}
-	fmt.Fprint(os.Stderr, usage)
-	return fmt.Errorf("no such command: %s %q", verb, arguments)
+	return found
+}
+
+func command(cluster host.Cluster, name string, arguments []string) error {
+	v, ok := verbs()[name]
+	if !ok || len(arguments) < v.least || len(arguments) > v.most {
+		fmt.Fprint(os.Stderr, usage)
+		return fmt.Errorf("no such command: %s %q", name, arguments)
+	}
+	return v.run(cluster, arguments)
 }
 
 func folderOfThisProgram() (string, error) {

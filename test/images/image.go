@@ -61,10 +61,21 @@ func (s spec) writeArchive(out string, image v1.Image) error {
 	return tarball.WriteToFile(out, tag, image)
 }
 
-// writeLayout writes a folder in OCI layout with this one image. Layers that
-// are there already are not written again.
+// writeLayout writes a folder in OCI layout with this one image, beside out,
+// and puts it in place when it is whole: somebody may be loading the old one.
 func (s spec) writeLayout(out string, image v1.Image) error {
-	path, err := layout.Write(out, empty.Index)
+	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+		return fmt.Errorf("write %s: %w", out, err)
+	}
+	temporary, err := os.MkdirTemp(filepath.Dir(out), "."+filepath.Base(out)+"-")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", out, err)
+	}
+	defer func() { _ = os.RemoveAll(temporary) }()
+	if err := linkLayers(temporary, image); err != nil {
+		return fmt.Errorf("write %s: %w", out, err)
+	}
+	path, err := layout.Write(temporary, empty.Index)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", out, err)
 	}
@@ -75,13 +86,30 @@ func (s spec) writeLayout(out string, image v1.Image) error {
 	if err := path.AppendImage(image, named); err != nil {
 		return fmt.Errorf("write %s: %w", out, err)
 	}
-	unused, err := path.GarbageCollect()
-	if err != nil {
-		return fmt.Errorf("tidy %s: %w", out, err)
+	if err := os.RemoveAll(out); err != nil {
+		return fmt.Errorf("replace %s: %w", out, err)
 	}
-	for _, blob := range unused {
-		if err := path.RemoveBlob(blob); err != nil {
-			return fmt.Errorf("tidy %s: %w", out, err)
+	return os.Rename(temporary, out)
+}
+
+// linkLayers puts the layers' archives in their places without a copy, where
+// the file system can: they are replaced as a whole, never written to.
+func linkLayers(folder string, image v1.Image) error {
+	blobs := filepath.Join(folder, "blobs", "sha256")
+	if err := os.MkdirAll(blobs, 0o755); err != nil {
+		return err
+	}
+	layers, err := image.Layers()
+	if err != nil {
+		return err
+	}
+	for _, one := range layers {
+		hash, err := one.Digest()
+		if err != nil {
+			return err
+		}
+		if stored, ok := one.(*layer); ok {
+			_ = os.Link(stored.file, filepath.Join(blobs, hash.Hex)) // or it is copied
 		}
 	}
 	return nil

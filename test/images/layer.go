@@ -32,12 +32,14 @@ func writeLayer(out string, fill func(*layerWriter) error) error {
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return fmt.Errorf("write a layer: %w", err)
 	}
-	temporary := out + ".new"
-	file, err := os.Create(temporary)
+	file, err := os.CreateTemp(filepath.Dir(out), "."+filepath.Base(out)+"-")
 	if err != nil {
 		return fmt.Errorf("write a layer: %w", err)
 	}
-	defer file.Close()
+	defer func() {
+		_ = file.Close()
+		_ = os.Remove(file.Name()) // nothing is there any more when all went well
+	}()
 	writer := &layerWriter{archive: tar.NewWriter(file), folders: map[string]bool{}, owners: map[string]owner{}}
 	if err := fill(writer); err != nil {
 		return err
@@ -48,7 +50,7 @@ func writeLayer(out string, fill func(*layerWriter) error) error {
 	if err := file.Close(); err != nil {
 		return fmt.Errorf("write a layer: %w", err)
 	}
-	return os.Rename(temporary, out)
+	return os.Rename(file.Name(), out)
 }
 
 // addFiles adds files and folders by pairs SOURCE=TARGET.

@@ -139,8 +139,11 @@ func (h hierarchy) make(folder string) error {
 			break
 		}
 		content, err := os.ReadFile(filepath.Join(filepath.Dir(folder), file))
-		if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
 			break // another controller's tree
+		}
+		if err != nil {
+			return err
 		}
 		if err := os.WriteFile(filepath.Join(folder, file), content, 0); err != nil {
 			return err

@@ -68,9 +68,9 @@ func (r record) kill(patience time.Duration) error {
 	// The handle is taken before the look, so that it is of the process looked at.
 	process, err := os.FindProcess(r.PID)
 	if err != nil {
-		return nil //nolint:nilerr // there is no such process: nothing to end
+		return nil // there is no such process: nothing to end
 	}
-	defer process.Release() //nolint:errcheck // nothing to do about it
+	defer func() { _ = process.Release() }()
 	if !r.alive() {
 		return nil
 	}

@@ -139,12 +139,11 @@ func (c Cluster) start() error {
 	if err != nil {
 		return err
 	}
-	last := ""
 	for scanner := bufio.NewScanner(reader); scanner.Scan(); {
-		if last = scanner.Text(); last == node.Ready {
+		if scanner.Text() == node.Ready {
 			return nil
 		}
-		fmt.Fprintln(c.Out, last)
+		fmt.Fprintln(c.Out, scanner.Text())
 	}
 	return fmt.Errorf("the cluster did not start; its logs are in %s", c.State.Join("logs"))
 }

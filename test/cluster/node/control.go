@@ -54,29 +54,36 @@ func (n *node) mend() error {
 	return err
 }
 
-func (n *node) command(reply net.Conn, words []string) error {
-	if len(words) == 1 && words[0] == "status" {
-		for _, k := range n.keepers {
-			fmt.Fprintln(reply, k.status())
-		}
-		if !n.ready.Load() {
-			return errStarting
-		}
-		return nil
-	}
-	if len(words) == 1 && words[0] == "mend" {
+func (n *node) command(reply io.Writer, words []string) error {
+	switch {
+	case len(words) == 1 && words[0] == "mend":
 		return n.mend()
+	case len(words) == 1 && words[0] == "status":
+		return n.status(reply)
+	case len(words) == 2:
+		return n.componentCommand(words[0], words[1])
 	}
-	if len(words) != 2 {
-		return fmt.Errorf("no such command: %q", words)
+	return fmt.Errorf("no such command: %q", words)
+}
+
+func (n *node) status(reply io.Writer) error {
+	for _, k := range n.keepers {
+		fmt.Fprintln(reply, k.status())
 	}
-	k := n.keeper(words[1])
+	if !n.ready.Load() {
+		return errStarting
+	}
+	return nil
+}
+
+func (n *node) componentCommand(verb, name string) error {
+	k := n.keeper(name)
 	if k == nil {
-		return fmt.Errorf("no such component: %s", words[1])
+		return fmt.Errorf("no such component: %s", name)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
-	switch words[0] {
+	switch verb {
 	case "start":
 		return k.start()
 	case "stop":
@@ -89,5 +96,5 @@ func (n *node) command(reply net.Conn, words []string) error {
 		}
 		return k.start()
 	}
-	return fmt.Errorf("no such command: %s", words[0])
+	return fmt.Errorf("no such command: %s", verb)
 }

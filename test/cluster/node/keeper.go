@@ -41,12 +41,6 @@ func (k *keeper) status() string {
 	return fmt.Sprintf("%-24s %-10s restarts %d", k.component.Name, word, k.restarts)
 }
 
-func (k *keeper) running() bool {
-	k.mutex.Lock()
-	defer k.mutex.Unlock()
-	return k.pid != 0
-}
-
 // start starts the component, unless it runs already.
 func (k *keeper) start() error {
 	k.mutex.Lock()

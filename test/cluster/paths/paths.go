@@ -17,9 +17,10 @@ const (
 	// Programs is where the cluster's processes see the folder of built programs.
 	Programs = "/run/gantry-bin"
 
-	// NodeName and NodeAddress name the one node; 192.0.2.0/24 is a
-	// documentation range, so it collides with nothing.
-	NodeName    = "node1"
+	// NodeName is the one node.
+	NodeName = "node1"
+	// NodeAddress is its address; 192.0.2.0/24 is a documentation range, so it
+	// collides with nothing.
 	NodeAddress = "192.0.2.10"
 	// ServiceRange holds the cluster addresses of Services.
 	ServiceRange = "10.96.0.0/16"
