@@ -318,3 +318,26 @@ func TestRetireOrOffer(t *testing.T) {
 	}
 	t.Logf("retired in %d of 2000 rounds", retired)
 }
+
+// TestFetches follows who may fetch the source of an operation: its pod's Workspace, until it is over.
+func TestFetches(t *testing.T) {
+	w := serve(t, known(), nil)
+	a := w.connect(t, "pod-1", nil)
+	with := op("a")
+	with.Source = &operation.Source{From: &operation.Source_Artifact{Artifact: &operation.Artifact{Digest: "sha256:1"}}}
+	if w.Fetches(demo, "sha256:1") {
+		t.Error("before the offer")
+	}
+	if err := w.Offer(demo, "pod-1", with); err != nil {
+		t.Fatal(err)
+	}
+	other := types.NamespacedName{Namespace: "team", Name: "other"}
+	if !w.Fetches(demo, "sha256:1") || w.Fetches(demo, "sha256:2") || w.Fetches(demo, "") || w.Fetches(other, "sha256:1") {
+		t.Error("an operation entitles its Workspace to its source, and to nothing else")
+	}
+	a.result(finished("a"))
+	w.wait(t, "result", func() bool { return w.State(demo, "a").Result != nil })
+	if w.Fetches(demo, "sha256:1") {
+		t.Error("after the end")
+	}
+}

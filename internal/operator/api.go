@@ -32,6 +32,8 @@ func tune(config *rest.Config, timeout time.Duration) *rest.Config {
 	config.UserAgent = "gantry-manager"
 	// The API server's priority and fairness sees to it that nobody is starved.
 	config.QPS, config.Burst = -1, 0
+	// The API server warns of PKO's finalizer whenever it is written; its name is not ours to change.
+	config.WarningHandlerWithContext = rest.NoWarnings{}
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &bounded{next: next, timeout: timeout} })
 	return config
 }

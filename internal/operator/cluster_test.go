@@ -1,0 +1,276 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+)
+
+const (
+	repository = "../.."
+	// asManager makes the test's program a manager: two in one process are not possible, and one has to be killed.
+	asManager = "GANTRY_TEST_AS_MANAGER"
+	// patience is how long a test waits for what has to come; it is only used up by a failing test.
+	patience = 60 * time.Second
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asManager) == "" {
+		os.Exit(m.Run())
+	}
+	if err := beManager(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// beManager does what the manager's main does.
+func beManager() error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	options, err := ParseOptions(flag.NewFlagSet("manager", flag.ContinueOnError), os.Args[1:], os.Getenv)
+	if err != nil {
+		return err
+	}
+	log := zap.New(zap.UseFlagOptions(&options.Zap))
+	ctrl.SetLogger(log)
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return err
+	}
+	return Run(ctx, options, config, log)
+}
+
+// cluster is an API server with Gantry's definitions and roles, and nothing that runs pods.
+type cluster struct {
+	client.Client
+	t *testing.T
+	// kubeconfig is the file of a user who may do what the manager's roles say, and nothing else.
+	kubeconfig string
+}
+
+// startCluster starts one, or skips the test where there is no API server to start.
+func startCluster(t *testing.T) *cluster {
+	t.Helper()
+	assets := os.Getenv("KUBEBUILDER_ASSETS")
+	if assets == "" {
+		assets = filepath.Join(repository, "bin/envtest")
+	}
+	if _, err := os.Stat(filepath.Join(assets, "kube-apiserver")); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("there is no API server to test with: %v", err)
+		}
+		t.Skipf("NOT PROVEN: there is no kube-apiserver in %s, so no manager was run", assets)
+	}
+	environment := &envtest.Environment{
+		BinaryAssetsDirectory: assets,
+		CRDDirectoryPaths:     []string{filepath.Join(repository, "config/crd/bases")}, ErrorIfCRDPathMissing: true,
+	}
+	config, err := environment.Start()
+	t.Cleanup(func() {
+		if err := environment.Stop(); err != nil {
+			t.Errorf("stop the API server: %v", err)
+		}
+	})
+	if err != nil {
+		t.Fatalf("start the API server: %v", err)
+	}
+	scheme, err := newScheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	user, err := environment.AddUser(envtest.User{Name: "system:serviceaccount:gantry-system:gantry-manager"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := user.KubeConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cluster{Client: admin, t: t, kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
+	if err := os.WriteFile(c.kubeconfig, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.install()
+	return c
+}
+
+// create creates objects.
+func (c *cluster) create(objects ...client.Object) {
+	c.t.Helper()
+	for _, object := range objects {
+		if err := c.Create(c.t.Context(), object); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+// install makes the namespace, the Service and the roles, as users get them.
+func (c *cluster) install() {
+	c.t.Helper()
+	for _, name := range []string{"manager/namespace.yaml", "manager/service.yaml", "rbac/service_account.yaml", "rbac/role.yaml", "rbac/role_binding.yaml"} {
+		file, err := os.Open(filepath.Join(repository, "config", name))
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		decoder := yaml.NewYAMLOrJSONDecoder(file, 4096)
+		for {
+			object := &unstructured.Unstructured{}
+			if decoder.Decode(object) != nil {
+				break
+			}
+			c.create(object)
+		}
+		file.Close()
+	}
+	var bindings rbacv1.ClusterRoleBindingList
+	if err := c.List(c.t.Context(), &bindings, client.MatchingLabels{labelName: labelNameValue}); err != nil || len(bindings.Items) != 1 {
+		c.t.Fatalf("%d cluster role bindings, error %v", len(bindings.Items), err)
+	}
+}
+
+// replica is a manager that runs as a process of its own, beside the Pod object it says it is.
+type replica struct {
+	name, hub, artifacts string
+	process              *exec.Cmd
+	ended                chan error
+}
+
+// start starts a manager and makes the Pod that it takes itself for.
+func (c *cluster) start(name string) *replica {
+	c.t.Helper()
+	c.create(&corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "gantry-system", Name: name, Labels: map[string]string{labelName: labelNameValue}},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{
+			Name: "manager", Image: "localhost/gantry:test",
+			SecurityContext: &corev1.SecurityContext{
+				AllowPrivilegeEscalation: new(false), RunAsNonRoot: new(true),
+				Capabilities:   &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+			},
+		}}},
+	})
+	r := &replica{name: name, hub: freeAddress(c.t), artifacts: freeAddress(c.t), ended: make(chan error, 1)}
+	r.process = exec.Command(os.Args[0],
+		"--leader-elect", "--leader-election-lease-duration=3s", "--leader-election-renew-deadline=2s", "--leader-election-retry-period=200ms",
+		"--health-probe-bind-address=0", "--hub-bind-address="+r.hub, "--artifact-bind-address="+r.artifacts,
+		"--artifact-dir="+c.t.TempDir(), "--zap-log-level=debug")
+	r.process.Env = append(os.Environ(), asManager+"=1", "KUBECONFIG="+c.kubeconfig, "POD_NAMESPACE=gantry-system", "POD_NAME="+name)
+	output := &strings.Builder{}
+	r.process.Stdout, r.process.Stderr = output, output
+	if err := r.process.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	go func() { r.ended <- r.process.Wait() }()
+	c.t.Cleanup(func() {
+		if r.process.ProcessState == nil {
+			r.end(c.t, syscall.SIGKILL)
+		}
+		if c.t.Failed() {
+			c.t.Logf("what manager %s said:\n%s", name, output)
+		}
+		if strings.Contains(output.String(), "is forbidden") {
+			c.t.Errorf("manager %s lacks a right", name)
+		}
+	})
+	return r
+}
+
+// end sends a signal and waits for the end of the process.
+func (r *replica) end(t *testing.T, sent os.Signal) error {
+	t.Helper()
+	if err := r.process.Process.Signal(sent); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-r.ended:
+		return err
+	case <-time.After(patience):
+		t.Fatalf("manager %s did not end", r.name)
+		return nil
+	}
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// eventually waits until done says so. There is no one event to wait for: several objects and processes are looked at.
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for !done() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// get reads an object; it tells whether it is there.
+func (c *cluster) get(object client.Object, namespace, name string) bool {
+	c.t.Helper()
+	err := c.Get(c.t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, object)
+	if client.IgnoreNotFound(err) != nil {
+		c.t.Fatal(err)
+	}
+	return err == nil
+}
+
+// leader is the pod that has the label of the leader; "" if none or several have it.
+func (c *cluster) leader() string {
+	c.t.Helper()
+	labelled := leaders(c.t, c)
+	if len(labelled) != 1 {
+		return ""
+	}
+	for name := range labelled {
+		return strings.TrimPrefix(name, "gantry-system/")
+	}
+	return ""
+}
+
+// token is a token of the ServiceAccount default, for that audience and bound to that pod, if one is given.
+func (c *cluster) token(namespace, audience string, pod *corev1.Pod) string {
+	c.t.Helper()
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: []string{audience}}}
+	if pod != nil {
+		request.Spec.BoundObjectRef = &authenticationv1.BoundObjectReference{Kind: "Pod", APIVersion: "v1", Name: pod.Name, UID: pod.UID}
+	}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "default"}}
+	if err := c.SubResource("token").Create(c.t.Context(), account, request); err != nil {
+		c.t.Fatal(err)
+	}
+	return request.Status.Token
+}
