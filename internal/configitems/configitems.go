@@ -29,7 +29,7 @@ type Items struct {
 }
 
 // Of translates the configuration of a Stack: config, configRef, secrets, secretsRef, each sorted by key. A reference
-// that cannot work is a Terminal failure that names the field.
+// that cannot work is a failure.TerminalError that names the field.
 func Of(namespace string, spec *pulumiv1.StackSpec) (*Items, error) {
 	items := &Items{}
 	if err := items.addConfig(spec.Config); err != nil {
@@ -43,7 +43,9 @@ func Of(namespace string, spec *pulumiv1.StackSpec) (*Items, error) {
 		})
 	}
 	for _, key := range sorted(spec.Secrets) {
-		items.addSecretLiteral(key, spec.Secrets[key])
+		if err := items.addSecretLiteral(key, spec.Secrets[key]); err != nil {
+			return nil, err
+		}
 	}
 	for _, key := range sorted(spec.SecretsRef) {
 		if err := items.addSecretRef(namespace, key, spec.SecretsRef[key]); err != nil {
@@ -67,8 +69,13 @@ func (i *Items) addConfig(config *apiextensionsv1.JSON) error {
 	return nil
 }
 
-func (i *Items) addSecretLiteral(key, value string) {
-	i.Config = append(i.Config, autov1alpha1.ConfigItem{Key: key, Value: jsonString(value), Secret: new(true)})
+func (i *Items) addSecretLiteral(key, value string) error {
+	raw, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	i.Config = append(i.Config, autov1alpha1.ConfigItem{Key: key, Value: &apiextensionsv1.JSON{Raw: raw}, Secret: new(true)})
+	return nil
 }
 
 func (i *Items) addSecretRef(namespace, key string, ref pulumiv1.ResourceRef) error {
@@ -77,8 +84,7 @@ func (i *Items) addSecretRef(namespace, key string, ref pulumiv1.ResourceRef) er
 		return err
 	}
 	if ref.SelectorType == pulumiv1.ResourceRefLiteral {
-		i.addSecretLiteral(key, ref.LiteralRef.Value)
-		return nil
+		return i.addSecretLiteral(key, ref.LiteralRef.Value)
 	}
 	i.Config = append(i.Config, autov1alpha1.ConfigItem{
 		Key: key, Secret: new(true),
@@ -104,11 +110,6 @@ func (i *Items) mount(volume, path string, source corev1.VolumeSource) string {
 		i.Mounts = append(i.Mounts, corev1.VolumeMount{Name: volume, MountPath: path})
 	}
 	return path
-}
-
-func jsonString(value string) *apiextensionsv1.JSON {
-	raw, _ := json.Marshal(value) // a string always marshals
-	return &apiextensionsv1.JSON{Raw: raw}
 }
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

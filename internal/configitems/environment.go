@@ -8,7 +8,7 @@ import (
 )
 
 // Environment is the environment of a stack's pulumi container: the backend, the access token and envRefs, the latter
-// sorted by name. A reference that cannot work is a Terminal failure that names the field.
+// sorted by name. A reference that cannot work is a failure.TerminalError that names the field.
 func Environment(namespace string, spec *pulumiv1.StackSpec) ([]corev1.EnvVar, error) {
 	var env []corev1.EnvVar
 	if spec.Backend != "" {

@@ -7,52 +7,52 @@ import (
 	"fmt"
 )
 
-// Terminal means that a person has to act: trying again cannot help until something changes.
-type Terminal struct {
+// TerminalError means that a person has to act: trying again cannot help until something changes.
+type TerminalError struct {
 	// Reason is a condition's reason.
 	Reason string
 	err    error
 }
 
-// NewTerminal makes a Terminal failure with a message for people.
-func NewTerminal(reason, format string, args ...any) *Terminal {
-	return &Terminal{Reason: reason, err: fmt.Errorf(format, args...)}
+// NewTerminal makes a TerminalError with a message for people.
+func NewTerminal(reason, format string, args ...any) *TerminalError {
+	return &TerminalError{Reason: reason, err: fmt.Errorf(format, args...)}
 }
 
 // Error is the message for people.
-func (t *Terminal) Error() string { return t.err.Error() }
+func (t *TerminalError) Error() string { return t.err.Error() }
 
 // Unwrap gives the cause.
-func (t *Terminal) Unwrap() error { return t.err }
+func (t *TerminalError) Unwrap() error { return t.err }
 
-// AsTerminal finds a Terminal in err.
-func AsTerminal(err error) (*Terminal, bool) {
-	var t *Terminal
+// AsTerminal finds a TerminalError in err.
+func AsTerminal(err error) (*TerminalError, bool) {
+	var t *TerminalError
 	ok := errors.As(err, &t)
 	return t, ok
 }
 
-// Waiting means that something is not there yet that may well come by itself.
-type Waiting struct {
+// WaitingError means that something is not there yet that may well come by itself.
+type WaitingError struct {
 	// Reason is a condition's reason.
 	Reason string
 	err    error
 }
 
-// NewWaiting makes a Waiting failure with a message for people.
-func NewWaiting(reason, format string, args ...any) *Waiting {
-	return &Waiting{Reason: reason, err: fmt.Errorf(format, args...)}
+// NewWaiting makes a WaitingError with a message for people.
+func NewWaiting(reason, format string, args ...any) *WaitingError {
+	return &WaitingError{Reason: reason, err: fmt.Errorf(format, args...)}
 }
 
 // Error is the message for people.
-func (w *Waiting) Error() string { return w.err.Error() }
+func (w *WaitingError) Error() string { return w.err.Error() }
 
 // Unwrap gives the cause.
-func (w *Waiting) Unwrap() error { return w.err }
+func (w *WaitingError) Unwrap() error { return w.err }
 
-// AsWaiting finds a Waiting in err.
-func AsWaiting(err error) (*Waiting, bool) {
-	var w *Waiting
+// AsWaiting finds a WaitingError in err.
+func AsWaiting(err error) (*WaitingError, bool) {
+	var w *WaitingError
 	ok := errors.As(err, &w)
 	return w, ok
 }

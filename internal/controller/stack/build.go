@@ -20,13 +20,17 @@ import (
 const updateTTL = "24h0m0s"
 
 // buildWorkspace makes the Workspace that a Stack asks for: the generated one, the template merged into it, and the
-// stack itself, which no template can change. What cannot work is a Terminal failure.
+// stack itself, which no template can change. What cannot work is a failure.TerminalError.
 func buildWorkspace(stack *pulumiv1.Stack, source Source) (*autov1alpha1.Workspace, error) {
 	env, err := configitems.Environment(stack.Namespace, &stack.Spec)
 	if err != nil {
 		return nil, err
 	}
 	items, err := configitems.Of(stack.Namespace, &stack.Spec)
+	if err != nil {
+		return nil, err
+	}
+	template, err := podTemplate(items)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +45,7 @@ func buildWorkspace(stack *pulumiv1.Stack, source Source) (*autov1alpha1.Workspa
 			ProjectInfo:        source.Project.DeepCopy(),
 			Env:                env,
 			Kubeconfig:         stack.Spec.Kubeconfig.DeepCopy(),
-			PodTemplate:        podTemplate(items),
+			PodTemplate:        template,
 		},
 	}
 	if err := mergeTemplate(workspace, stack.Spec.WorkspaceTemplate); err != nil {
@@ -68,16 +72,19 @@ func workspaceStack(stack *pulumiv1.Stack, config []autov1alpha1.ConfigItem) aut
 }
 
 // podTemplate mounts what the configuration reads; nil if it reads nothing.
-func podTemplate(items *configitems.Items) *autov1alpha1.EmbeddedPodTemplate {
+func podTemplate(items *configitems.Items) (*autov1alpha1.EmbeddedPodTemplate, error) {
 	if len(items.Volumes) == 0 {
-		return nil
+		return nil, nil
 	}
 	// A partial spec: of the container nothing but what is to be merged.
-	raw, _ := json.Marshal(map[string]any{ // maps of API types always marshal
+	raw, err := json.Marshal(map[string]any{
 		"containers": []corev1.Container{{Name: "pulumi", VolumeMounts: items.Mounts}},
 		"volumes":    items.Volumes,
 	})
-	return &autov1alpha1.EmbeddedPodTemplate{Spec: &apiextensionsv1.JSON{Raw: raw}}
+	if err != nil {
+		return nil, err
+	}
+	return &autov1alpha1.EmbeddedPodTemplate{Spec: &apiextensionsv1.JSON{Raw: raw}}, nil
 }
 
 // buildUpdate makes the Update of a step, to run in the given Workspace.

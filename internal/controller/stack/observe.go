@@ -10,7 +10,6 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
@@ -136,9 +135,4 @@ func (r *Reconciler) observePrerequisites(ctx context.Context, o *Observed) erro
 // released tells that a Stack is going and that the controller is done with it.
 func released(stack *pulumiv1.Stack) bool {
 	return deleting(stack) && !slices.Contains(stack.Finalizers, pulumiv1.Finalizer)
-}
-
-// ownedBy tells whether an object is a child of this very Stack.
-func ownedBy(object metav1.Object, stack *pulumiv1.Stack) bool {
-	return slices.ContainsFunc(object.GetOwnerReferences(), func(ref metav1.OwnerReference) bool { return ref.UID == stack.UID })
 }

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -27,10 +28,8 @@ type Source struct {
 // stands in for it.
 func (r *Reconciler) resolve(ctx context.Context, stack *pulumiv1.Stack) (Source, error) {
 	source, err := r.resolveSource(ctx, stack)
-	if err == nil || !deleting(stack) || stack.Status.ProjectInfo == nil || stack.Spec.RunProgram {
-		return source, err
-	}
-	if _, waiting := failure.AsWaiting(err); waiting {
+	var gone *failure.WaitingError
+	if errors.As(err, &gone) && deleting(stack) && stack.Status.ProjectInfo != nil && !stack.Spec.RunProgram {
 		return Source{Project: stack.Status.ProjectInfo.DeepCopy()}, nil
 	}
 	return source, err

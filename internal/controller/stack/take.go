@@ -31,6 +31,7 @@ func (r *Reconciler) take(ctx context.Context, stack *pulumiv1.Stack, o Observed
 		if err := r.reclaim(ctx, o.Workspace); err != nil {
 			return err
 		}
+	case Nothing, Release: // after the status is written
 	}
 	for _, touch := range step.Touch {
 		if err := r.touch(ctx, touch); err != nil {
@@ -81,8 +82,7 @@ func (r *Reconciler) run(ctx context.Context, stack *pulumiv1.Stack, o Observed,
 	return nil
 }
 
-// namespacePoll is how often a Stack that its namespace holds back is looked at: nothing tells when the namespace
-// comes back as a new one, or when the finalizer's absence lets it go.
+// namespacePoll is how often a Stack is looked at that its terminating namespace holds back.
 const namespacePoll = 30 * time.Second
 
 // refusal is the step for what the API server will refuse again, nil if it may not.

@@ -29,7 +29,13 @@ const (
 // SetupWithManager registers the controller, its watches and its indexes.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, workers int) error {
 	for name, values := range map[string]func(*pulumiv1.Stack) []string{indexProgram: programNames, indexPrerequisite: prerequisiteNames} {
-		extract := func(object client.Object) []string { return values(object.(*pulumiv1.Stack)) }
+		extract := func(object client.Object) []string {
+			stack, ok := object.(*pulumiv1.Stack)
+			if !ok {
+				return nil
+			}
+			return values(stack)
+		}
 		if err := mgr.GetFieldIndexer().IndexField(ctx, &pulumiv1.Stack{}, name, extract); err != nil {
 			return fmt.Errorf("index Stacks by %s: %w", name, err)
 		}
@@ -89,27 +95,27 @@ func stackChanged() predicate.Predicate {
 
 // becameReady passes a Stack whose record changed, so that those that wait for it look again.
 func becameReady() predicate.Predicate {
-	return statusChanged(func(object client.Object) any {
-		status := object.(*pulumiv1.Stack).Status
-		return []any{status.LastUpdate, status.ObservedGeneration, status.ObservedReconcileRequest}
+	return statusChanged(func(stack *pulumiv1.Stack) any {
+		return []any{stack.Status.LastUpdate, stack.Status.ObservedGeneration, stack.Status.ObservedReconcileRequest}
 	})
 }
 
 // statusChanged passes an object for which what state answers changed, or that is new, going or gone.
-func statusChanged(state func(client.Object) any) predicate.Predicate {
+func statusChanged[T client.Object](state func(T) any) predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		return e.ObjectOld.GetDeletionTimestamp().IsZero() != e.ObjectNew.GetDeletionTimestamp().IsZero() ||
-			!equality.Semantic.DeepEqual(state(e.ObjectOld), state(e.ObjectNew))
+		was, okWas := e.ObjectOld.(T)
+		is, okIs := e.ObjectNew.(T)
+		return okWas && okIs && (was.GetDeletionTimestamp().IsZero() != is.GetDeletionTimestamp().IsZero() ||
+			!equality.Semantic.DeepEqual(state(was), state(is)))
 	}}
 }
 
-func workspaceState(object client.Object) any {
-	return conditionStates(object.(*autov1alpha1.Workspace).Status.Conditions)
+func workspaceState(workspace *autov1alpha1.Workspace) any {
+	return conditionStates(workspace.Status.Conditions)
 }
 
-func updateState(object client.Object) any {
-	status := object.(*autov1alpha1.Update).Status
-	return []any{conditionStates(status.Conditions), status.Progress, status.PodUID}
+func updateState(update *autov1alpha1.Update) any {
+	return []any{conditionStates(update.Status.Conditions), update.Status.Progress, update.Status.PodUID}
 }
 
 // conditionStates is what of conditions matters here: not when they changed.

@@ -44,7 +44,7 @@ func typeOf(kind autov1alpha1.UpdateType) operation.Type {
 
 // build makes the operation of an Update from its spec and its Workspace. A failure is one of the Workspace's spec, for
 // a person to mend.
-func build(o Observed) (*operation.Operation, *failure.Terminal) {
+func build(o Observed) (*operation.Operation, *failure.TerminalError) {
 	source, err := sourceOf(o.Workspace.Spec, o.Settings)
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func value[T any](p *T) T {
 	return *p
 }
 
-func sourceOf(spec autov1alpha1.WorkspaceSpec, settings Settings) (*operation.Source, *failure.Terminal) {
+func sourceOf(spec autov1alpha1.WorkspaceSpec, settings Settings) (*operation.Source, *failure.TerminalError) {
 	switch {
 	case spec.Git != nil:
 		return nil, failure.NewTerminal(ReasonSourceUnsupported, "the Workspace's spec.git is not fetched by this version: let a Stack make the Workspace, or give it spec.flux or spec.local")
@@ -131,7 +131,7 @@ func sourceOf(spec autov1alpha1.WorkspaceSpec, settings Settings) (*operation.So
 
 // stackOf finds the stack in the Workspace's list. One that is not listed is made where it does not exist, as PKO does
 // for Updates that a user makes.
-func stackOf(stacks []autov1alpha1.WorkspaceStack, name string) (*operation.Stack, *failure.Terminal) {
+func stackOf(stacks []autov1alpha1.WorkspaceStack, name string) (*operation.Stack, *failure.TerminalError) {
 	for _, listed := range stacks {
 		if listed.Name != name {
 			continue
@@ -152,7 +152,7 @@ func stackOf(stacks []autov1alpha1.WorkspaceStack, name string) (*operation.Stac
 }
 
 // configOf never puts a value into its message: it may be a secret.
-func configOf(item autov1alpha1.ConfigItem) (*operation.ConfigItem, *failure.Terminal) {
+func configOf(item autov1alpha1.ConfigItem) (*operation.ConfigItem, *failure.TerminalError) {
 	built := &operation.ConfigItem{Key: item.Key, Path: value(item.Path), Secret: value(item.Secret)}
 	from := item.ValueFrom
 	switch {
@@ -170,7 +170,7 @@ func configOf(item autov1alpha1.ConfigItem) (*operation.ConfigItem, *failure.Ter
 	return built, nil
 }
 
-func kubeconfigOf(source *autov1alpha1.KubeconfigSource) (*operation.Kubeconfig, *failure.Terminal) {
+func kubeconfigOf(source *autov1alpha1.KubeconfigSource) (*operation.Kubeconfig, *failure.TerminalError) {
 	if source == nil {
 		return &operation.Kubeconfig{Mode: operation.Kubeconfig_IN_CLUSTER}, nil
 	}
