@@ -69,8 +69,10 @@ func (s *Server) Start(ctx context.Context) error {
 		defer close(stopped)
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 		defer cancel()
-		if server.Shutdown(grace) != nil {
-			_ = server.Close() // Downloads that do not end in time are cut.
+		if err := server.Shutdown(grace); err != nil {
+			// Downloads that do not end in time are cut.
+			err = server.Close()
+			s.Log.V(1).Info("Cut downloads to stop", "error", err)
 		}
 	})
 	err = server.Serve(tls.NewListener(listener, s.TLS))
@@ -119,8 +121,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the artifact cannot be read", http.StatusInternalServerError)
 		return
 	}
-	defer archive.Close()
 	s.send(w, r, archive, size)
+	if err := archive.Close(); err != nil {
+		s.Log.Error(err, "Could not close an artifact")
+	}
 }
 
 // send answers with the archive.

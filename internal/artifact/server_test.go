@@ -39,6 +39,7 @@ var demo = types.NamespacedName{Namespace: "team", Name: "demo"}
 
 // newServer has "hello", which Workspace demo is entitled to, as well as to an artifact that is not there.
 func newServer(t *testing.T) *Server {
+	t.Helper()
 	s := &Server{
 		Store: newStore(t),
 		Authenticator: tokens{
@@ -118,7 +119,7 @@ func TestServerDamage(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(s.Store.dir, files(t, s.Store)[0]), []byte("jello"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	request := httptest.NewRequest("GET", Path+digestOfHello, nil)
+	request := httptest.NewRequest(http.MethodGet, Path+digestOfHello, nil)
 	request.Header.Set("Authorization", "Bearer demo")
 	answer := httptest.NewRecorder()
 	s.ServeHTTP(answer, request)
@@ -133,7 +134,7 @@ func TestServerOverTLS(t *testing.T) {
 	defer model.Close()
 	s := newServer(t)
 	s.TLS = &tls.Config{Certificates: model.TLS.Certificates}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,35 +143,40 @@ func TestServerOverTLS(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Start(ctx) }()
-	get := func() (*http.Response, error) {
-		request, err := http.NewRequest("GET", "https://"+s.Address+Path+digestOfHello, nil)
+	get := func(scheme string) (int, string, error) {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, scheme+"://"+s.Address+Path+digestOfHello, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		request.Header.Set("Authorization", "Bearer demo")
-		return model.Client().Do(request)
+		answer, err := model.Client().Do(request)
+		if err != nil {
+			return 0, "", err
+		}
+		defer answer.Body.Close()
+		body, err := io.ReadAll(answer.Body)
+		return answer.StatusCode, string(body), err
 	}
-	answer, err := get()
+	code, body, err := get("https")
 	for err != nil {
 		select {
 		case err := <-done:
 			t.Fatal(err)
 		default:
-			answer, err = get()
+			code, body, err = get("https")
 		}
 	}
-	body, err := io.ReadAll(answer.Body)
-	if string(body) != "hello" || err != nil {
-		t.Errorf("body %q, error %v", body, err)
+	if code != http.StatusOK || body != "hello" {
+		t.Errorf("code %d, body %q", code, body)
 	}
-	if plain, err := http.Get("http://" + s.Address + Path + digestOfHello); err == nil && plain.StatusCode == 200 {
+	if code, body, _ := get("http"); code == http.StatusOK || body == "hello" {
 		t.Error("served without TLS")
 	}
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if _, err := get(); err == nil {
+	if _, _, err := get("https"); err == nil {
 		t.Error("still serving after the end")
 	}
 }

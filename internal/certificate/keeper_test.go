@@ -87,6 +87,7 @@ func TestKeeperServes(t *testing.T) {
 }
 
 func keeperWith(t *testing.T, now *clocktesting.FakeClock) *Keeper {
+	t.Helper()
 	k := keeper(fake.NewClientBuilder().Build(), now)
 	refresh(t, k)
 	return k

@@ -163,20 +163,25 @@ func (d *desk) reconcile(hello *operation.Hello, now time.Time) {
 		d.finish(result)
 	}
 	for uid, j := range d.jobs {
-		if j.pod != d.pod || j.result != nil {
-			continue
+		if j.pod == d.pod && j.result == nil {
+			d.resume(uid, j, said[uid], now)
 		}
-		switch {
-		case said[uid]:
-		case j.progress == nil && j.operation != nil:
-			// The offer may have been lost with the last session. If it was not, the agent knows the UID.
-			d.session.send(offerMessage(j.operation))
-		default:
-			j.result = forgotten(uid, j, now)
-		}
-		if j.canceled && j.result == nil {
-			d.session.send(cancelMessage(uid, j.reason))
-		}
+	}
+}
+
+// resume goes on with an operation after the agent came back; known tells whether the agent knows of it.
+func (d *desk) resume(uid types.UID, j *job, known bool, now time.Time) {
+	switch {
+	case known:
+	case j.progress == nil && j.operation != nil:
+		// The offer may have been lost with the last session. If it was not, the agent knows the UID.
+		d.session.send(offerMessage(j.operation))
+	default:
+		j.result = forgotten(uid, j, now)
+		return
+	}
+	if j.canceled {
+		d.session.send(cancelMessage(uid, j.reason))
 	}
 }
 

@@ -88,8 +88,8 @@ func serve(t *testing.T, authenticator Authenticator, waiting Waiting) *world {
 			}
 		}
 	}
-	go collect(w.Hub.Updates(), w.updates)
-	go collect(w.Hub.Workspaces(), w.workspaces)
+	go collect(w.Updates(), w.updates)
+	go collect(w.Workspaces(), w.workspaces)
 	conn, err := grpc.NewClient("passthrough:///hub",
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }),
 		grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: roots, ServerName: "gantry-hub"})))

@@ -6,13 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
-
-	"google.golang.org/grpc/codes"
 
 	"github.com/gantry-operator/gantry/internal/hub/identity"
 	"github.com/gantry-operator/gantry/internal/operation"

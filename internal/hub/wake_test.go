@@ -17,6 +17,7 @@ func named(name string) types.NamespacedName {
 
 // pumping runs a waker in the bubble's time.
 func pumping(t *testing.T) (*waker[autov1alpha1.Update, *autov1alpha1.Update], func() []string) {
+	t.Helper()
 	w := newWaker[autov1alpha1.Update](time.Second)
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)

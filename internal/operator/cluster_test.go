@@ -176,7 +176,7 @@ func (c *cluster) start(name string) *replica {
 		}}},
 	})
 	r := &replica{name: name, hub: freeAddress(c.t), artifacts: freeAddress(c.t), ended: make(chan error, 1)}
-	r.process = exec.Command(os.Args[0],
+	r.process = exec.CommandContext(context.WithoutCancel(c.t.Context()), os.Args[0],
 		"--leader-elect", "--leader-election-lease-duration=3s", "--leader-election-renew-deadline=2s", "--leader-election-retry-period=200ms",
 		"--health-probe-bind-address=0", "--hub-bind-address="+r.hub, "--artifact-bind-address="+r.artifacts,
 		"--artifact-dir="+c.t.TempDir(), "--zap-log-level=debug")
@@ -218,7 +218,7 @@ func (r *replica) end(t *testing.T, sent os.Signal) error {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,9 +80,9 @@ func waiting(cached client.Reader) hub.Waiting {
 
 // workspaceName is what Updates are indexed by.
 func workspaceName(object client.Object) []string {
-	update, ok := object.(*autov1alpha1.Update)
-	if !ok || update.Spec.WorkspaceName == "" {
+	indexed, ok := object.(*autov1alpha1.Update)
+	if !ok || indexed.Spec.WorkspaceName == "" {
 		return nil
 	}
-	return []string{update.Spec.WorkspaceName}
+	return []string{indexed.Spec.WorkspaceName}
 }

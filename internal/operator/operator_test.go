@@ -81,7 +81,7 @@ func (a *caller) fetch(r *replica, url, token string) (int, string) {
 		return (&net.Dialer{}).DialContext(ctx, network, r.artifacts)
 	}}
 	defer transport.CloseIdleConnections()
-	request, err := http.NewRequest("GET", url, nil)
+	request, err := http.NewRequestWithContext(a.t.Context(), http.MethodGet, url, nil)
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -190,6 +190,7 @@ func TestManagers(t *testing.T) {
 
 // refuses checks who gets nothing.
 func (c *cluster) refuses(t *testing.T, agent *caller, r *replica, pod *corev1.Pod) {
+	t.Helper()
 	stray := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "stray", Labels: pod.Labels},
 		Spec:       corev1.PodSpec{ServiceAccountName: "default", Containers: []corev1.Container{{Name: "c", Image: "i"}}},
