@@ -30,10 +30,11 @@ func TestMain(m *testing.M) {
 
 // pod is what an agent runs in.
 type pod struct {
-	t       *testing.T
+	t       testing.TB
 	hub     *hubDouble
 	store   *storeDouble
 	share   string
+	state   string
 	token   string
 	env     []string
 	args    []string
@@ -42,7 +43,7 @@ type pod struct {
 }
 
 // newPod makes a pod whose agent finds the CLI in the given directory, and starts the agent.
-func newPod(t *testing.T, cliDir string, env ...string) *pod {
+func newPod(t testing.TB, cliDir string, env ...string) *pod {
 	t.Helper()
 	hub := newHubDouble(t)
 	p := &pod{
@@ -50,11 +51,11 @@ func newPod(t *testing.T, cliDir string, env ...string) *pod {
 	}
 	p.token = filepath.Join(p.share, "token")
 	p.write("token", "pod-token\n")
-	state := t.TempDir()
+	p.state = t.TempDir()
 	p.env = append([]string{
 		asAgent + "=1", "GANTRY_HUB=" + hub.address, "GANTRY_CA=" + hub.caPEM, "POD_NAMESPACE=team-a",
 		"PATH=" + cliDir + ":" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "PULUMI_HOME=" + t.TempDir(),
-		"PULUMI_BACKEND_URL=file://" + state, "PULUMI_CONFIG_PASSPHRASE=test", "PULUMI_ENV=" + filepath.Join(p.share, ".env"),
+		"PULUMI_BACKEND_URL=file://" + p.state, "PULUMI_CONFIG_PASSPHRASE=test", "PULUMI_ENV=" + filepath.Join(p.share, ".env"),
 	}, env...)
 	p.start()
 	t.Cleanup(func() {
@@ -139,15 +140,13 @@ func (p *pod) read(name string) string {
 	return string(text)
 }
 
-// started gives the processes that were started since the mark, without the one that asks for the version.
+// started gives the processes that were started since the mark.
 func (p *pod) started(mark int) []string {
 	var commands []string
 	for _, line := range strings.Split(p.log.text()[mark:], "\n") {
 		if _, rest, ok := strings.Cut(line, `msg="running pulumi" command=`); ok {
 			command, _, _ := strings.Cut(rest, " stack=")
-			if command != "version" {
-				commands = append(commands, strings.Trim(command, `"`))
-			}
+			commands = append(commands, strings.Trim(command, `"`))
 		}
 	}
 	return commands
@@ -169,7 +168,7 @@ func up(uid string, source *operation.Source, change ...func(*operation.Operatio
 }
 
 // realCLI is the directory of the built CLI. Without it a test is skipped, but never where all must be tested.
-func realCLI(t *testing.T) string {
+func realCLI(t testing.TB) string {
 	t.Helper()
 	dir, err := filepath.Abs("../../bin")
 	if err != nil {
@@ -188,7 +187,7 @@ func realCLI(t *testing.T) string {
 
 // cliDouble is the directory of a stand-in for the CLI, a shell script. Its up writes two events and then waits for the
 // file $HOME/release; it ends with 1 when interrupted. Each start of up is written to $HOME/ups.
-func cliDouble(t *testing.T) string {
+func cliDouble(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "pulumi"), []byte(doubleScript), 0o755); err != nil {
@@ -201,6 +200,9 @@ const doubleScript = `#!/bin/sh
 case "$1" in
 version) echo v3.0.0-double; exit 0 ;;
 up) ;;
+install) if [ -e "$HOME/broken" ]; then
+    echo "npm ERR! 404 left-pad"; echo "error: installing dependencies failed" >&2; exit 1
+  fi; exit 0 ;;
 *) exit 0 ;;
 esac
 for arg in "$@"; do

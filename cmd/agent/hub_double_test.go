@@ -28,7 +28,7 @@ import (
 // hubDouble stands in for the manager's hub: it keeps what agents say and says what a test wants.
 type hubDouble struct {
 	operation.UnimplementedHubServer
-	t       *testing.T
+	t       testing.TB
 	cert    tls.Certificate
 	caPEM   string
 	address string
@@ -46,7 +46,7 @@ type hubDouble struct {
 }
 
 // newHubDouble starts one on a port of its own. It records results unless told to keep them unrecorded.
-func newHubDouble(t *testing.T) *hubDouble {
+func newHubDouble(t testing.TB) *hubDouble {
 	t.Helper()
 	h := &hubDouble{t: t, token: "pod-token", changed: make(chan struct{})}
 	h.cert, h.caPEM = certificate(t)
@@ -218,7 +218,7 @@ func (h *hubDouble) count(uid string) int {
 }
 
 // certificate makes a CA with one certificate for this machine.
-func certificate(t *testing.T) (tls.Certificate, string) {
+func certificate(t testing.TB) (tls.Certificate, string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

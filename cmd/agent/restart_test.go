@@ -42,9 +42,13 @@ func TestAKilledManagerFindsTheSameProcess(t *testing.T) {
 	p.hub.wait("come back", func() bool { return len(p.hub.hellos) == 2 })
 	p.underWay()
 	p.release()
-	wantSuccess(t, p.hub.result("slow"))
+	result := p.hub.result("slow")
+	wantSuccess(t, result)
 	if p.ups() != 1 {
 		t.Errorf("up ran %d times, want once", p.ups())
+	}
+	if result.GetPulumiVersion() != "3.0.0-double" {
+		t.Errorf("the CLI's version is %q", result.GetPulumiVersion())
 	}
 	p.afterAnother("slow", 1)
 }
@@ -227,7 +231,7 @@ func TestAHubThatIsNotTheManagersIsNotTrusted(t *testing.T) {
 }
 
 // waitFor waits for something that no message tells.
-func waitFor(t *testing.T, what string, seen func() bool) {
+func waitFor(t testing.TB, what string, seen func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
 	for !seen() {

@@ -53,11 +53,13 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	go func() {
-		if err := operations.FindVersion(ctx); err != nil {
-			log.Error("the Pulumi CLI does not say its version", "error", err)
-		}
-	}()
+	if !operations.ReadVersion() {
+		go func() {
+			if err := operations.AskVersion(ctx); err != nil {
+				log.Error("the Pulumi CLI does not say its version", "error", err)
+			}
+		}()
+	}
 	client := &session.Client{
 		Hub: o.hub, TLS: trust(o, o.serverName), Token: o.token, Handler: worker, Log: log,
 	}

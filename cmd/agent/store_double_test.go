@@ -28,7 +28,7 @@ type storeDouble struct {
 	asked   int
 }
 
-func newStoreDouble(t *testing.T, hub *hubDouble) *storeDouble {
+func newStoreDouble(t testing.TB, hub *hubDouble) *storeDouble {
 	t.Helper()
 	s := &storeDouble{archives: map[string][]byte{}}
 	server := httptest.NewUnstartedServer(s)
@@ -68,7 +68,7 @@ func (s *storeDouble) requests() int {
 }
 
 // put keeps an archive with the files and gives the source that names it.
-func (s *storeDouble) put(t *testing.T, files map[string]string, dir string) *operation.Source {
+func (s *storeDouble) put(t testing.TB, files map[string]string, dir string) *operation.Source {
 	t.Helper()
 	archive := pack(t, files)
 	sum := sha256.Sum256(archive)
@@ -86,7 +86,7 @@ func (s *storeDouble) source(digest, dir string) *operation.Source {
 }
 
 // pack makes a tar.gz.
-func pack(t *testing.T, files map[string]string) []byte {
+func pack(t testing.TB, files map[string]string) []byte {
 	t.Helper()
 	var archive bytes.Buffer
 	zipped := gzip.NewWriter(&archive)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -10,7 +12,7 @@ import (
 	"github.com/gantry-operator/gantry/internal/operation"
 )
 
-func wantSuccess(t *testing.T, result *operation.Result) {
+func wantSuccess(t testing.TB, result *operation.Result) {
 	t.Helper()
 	if result.GetOutcome() != operation.Outcome_SUCCEEDED {
 		t.Fatalf("outcome %v, reason %s: %s", result.GetOutcome(), result.GetReason(), result.GetMessage())
@@ -48,8 +50,11 @@ func TestUpGivesOutputsWithAsFewProcessesAsItTakes(t *testing.T) {
 	if p.store.requests() != 1 {
 		t.Errorf("the artifact was fetched %d times, want once", p.store.requests())
 	}
-	if result.GetPulumiVersion() == "" {
-		t.Error("the result does not say the CLI's version")
+	p.hub.mu.Lock()
+	defer p.hub.mu.Unlock()
+	if result.GetPulumiVersion() == "" || p.hub.hellos[0].GetPulumiVersion() != result.GetPulumiVersion() {
+		t.Errorf("the CLI's version is %q in hello and %q in the result",
+			p.hub.hellos[0].GetPulumiVersion(), result.GetPulumiVersion())
 	}
 }
 
@@ -129,5 +134,65 @@ func TestAStackThatMayNotBeMade(t *testing.T) {
 	result := p.hub.run(up("one", source, func(op *operation.Operation) { op.Stack.Create = false }))
 	if result.GetReason() != operation.ReasonInitializationFailed || !strings.Contains(result.GetMessage(), "no stack named 'dev'") {
 		t.Errorf("reason %s: %s", result.GetReason(), result.GetMessage())
+	}
+}
+
+func TestALockedStackIsAConflict(t *testing.T) {
+	p := newPod(t, realCLI(t))
+	source := p.store.put(t, yaml("outputs: {y: 1}\n"), "")
+	wantSuccess(t, p.hub.run(up("one", source)))
+	locks := filepath.Join(p.state, ".pulumi", "locks", "organization", "demo", "dev")
+	if err := os.MkdirAll(locks, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	lock := filepath.Join(locks, "somebody.json")
+	if err := os.WriteFile(lock, []byte(`{"pid":7,"username":"u","hostname":"gone","timestamp":"2026-01-01T00:00:00Z"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	result := p.hub.run(up("two", source))
+	if result.GetReason() != operation.ReasonConflict || !strings.Contains(result.GetMessage(), "currently locked") {
+		t.Errorf("reason %s: %s", result.GetReason(), result.GetMessage())
+	}
+	if err := os.Remove(lock); err != nil {
+		t.Fatal(err)
+	}
+	wantSuccess(t, p.hub.run(up("three", source)))
+}
+
+func TestInstallIsDoneOncePerSource(t *testing.T) {
+	p := newPod(t, cliDouble(t))
+	p.release()
+	program := func(text string) *operation.Source {
+		return p.store.put(t, map[string]string{"Pulumi.yaml": "name: demo\nruntime: nodejs\n", "index.ts": text}, "")
+	}
+	first := program("1")
+	wantSuccess(t, p.hub.run(up("one", first)))
+	wantSuccess(t, p.hub.run(up("two", first)))
+	// The container is restarted, and its disk is what it was.
+	p.account(serviceAccount(t))
+	wantSuccess(t, p.hub.run(up("three", first)))
+	wantSuccess(t, p.hub.run(up("four", program("2"))))
+	if n := strings.Count(p.log.text(), "command=install"); n != 2 {
+		t.Errorf("install ran %d times, want once for each of two sources", n)
+	}
+	if err := os.WriteFile(p.home("broken"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	result := p.hub.run(up("five", program("3")))
+	if result.GetOutcome() != operation.Outcome_FAILED || result.GetReason() != operation.ReasonInstallationFailed {
+		t.Fatalf("outcome %v, reason %s: %s", result.GetOutcome(), result.GetReason(), result.GetMessage())
+	}
+	for _, want := range []string{"npm ERR! 404", "installing dependencies failed"} {
+		if !strings.Contains(result.GetMessage(), want) {
+			t.Errorf("the message lacks %q: %s", want, result.GetMessage())
+		}
+	}
+}
+
+func TestACLIThatIsNotThere(t *testing.T) {
+	p := newPod(t, "", "PATH=/nowhere")
+	result := p.hub.run(up("one", p.store.put(t, yaml("outputs: {y: 1}\n"), "")))
+	if result.GetOutcome() != operation.Outcome_FAILED || !strings.Contains(result.GetMessage(), `"pulumi": executable file not found`) {
+		t.Errorf("outcome %v: %s", result.GetOutcome(), result.GetMessage())
 	}
 }

@@ -40,8 +40,3 @@ func isNoise(line string) bool {
 	line = strings.TrimSpace(line)
 	return line == "" || empty.MatchString(line) || strings.HasPrefix(line, "warning:")
 }
-
-// versionOf reads what `pulumi version` prints.
-func versionOf(printed string) string {
-	return strings.TrimPrefix(strings.TrimSpace(printed), "v")
-}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -156,30 +155,6 @@ type seen struct {
 }
 
 func snapshot(p *operation.Progress) seen { return seen{p.GetDone(), p.GetStep(), p.GetPermalink()} }
-
-// Version is the CLI's, without a leading v; empty while it is not known.
-func (r *Runner) Version() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.version
-}
-
-// FindVersion asks the CLI for its version, at low priority: it also warms the disk's cache for the first operation.
-func (r *Runner) FindVersion(ctx context.Context) error {
-	ending, err := r.CLI.Run(ctx, cli.Command{
-		Args: cli.VersionArgs(), What: "version", Env: r.Env, Private: true, Nice: true, Grace: time.Second,
-	})
-	if err != nil {
-		return err
-	}
-	if !ending.Succeeded() {
-		return errors.New("pulumi version: " + lastWords(ending))
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.version = versionOf(ending.Stdout)
-	return nil
-}
 
 // mark is the path of a file that says that something was done once in this pod.
 func (r *Runner) mark(kind, what string) string {
