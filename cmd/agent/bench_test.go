@@ -17,7 +17,7 @@ func BenchmarkUp(b *testing.B) {
 			b.Fatal(err)
 		}
 		run := func(args ...string) {
-			cmd := exec.Command(filepath.Join(dir, "pulumi"), args...)
+			cmd := exec.CommandContext(b.Context(), filepath.Join(dir, "pulumi"), args...)
 			cmd.Dir = project
 			cmd.Env = []string{
 				"PATH=" + dir + ":" + os.Getenv("PATH"), "HOME=" + state, "PULUMI_HOME=" + filepath.Join(state, "home"),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -43,25 +44,25 @@ type pod struct {
 }
 
 // newPod makes a pod whose agent finds the CLI in the given directory, and starts the agent.
-func newPod(t testing.TB, cliDir string, env ...string) *pod {
-	t.Helper()
-	hub := newHubDouble(t)
+func newPod(tb testing.TB, cliDir string, env ...string) *pod {
+	tb.Helper()
+	hub := newHubDouble(tb)
 	p := &pod{
-		t: t, hub: hub, store: newStoreDouble(t, hub), share: t.TempDir(), log: &logBuffer{},
+		t: tb, hub: hub, store: newStoreDouble(tb, hub), share: tb.TempDir(), log: &logBuffer{},
 	}
 	p.token = filepath.Join(p.share, "token")
 	p.write("token", "pod-token\n")
-	p.state = t.TempDir()
+	p.state = tb.TempDir()
 	p.env = append([]string{
 		asAgent + "=1", "GANTRY_HUB=" + hub.address, "GANTRY_CA=" + hub.caPEM, "POD_NAMESPACE=team-a",
-		"PATH=" + cliDir + ":" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "PULUMI_HOME=" + t.TempDir(),
+		"PATH=" + cliDir + ":" + os.Getenv("PATH"), "HOME=" + tb.TempDir(), "PULUMI_HOME=" + tb.TempDir(),
 		"PULUMI_BACKEND_URL=file://" + p.state, "PULUMI_CONFIG_PASSPHRASE=test", "PULUMI_ENV=" + filepath.Join(p.share, ".env"),
 	}, env...)
 	p.start()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		p.kill()
-		if t.Failed() {
-			t.Logf("the agent's log:\n%s", p.log.text())
+		if tb.Failed() {
+			tb.Logf("the agent's log:\n%s", p.log.text())
 		}
 	})
 	return p
@@ -76,7 +77,7 @@ func (p *pod) start() {
 	}
 	args := append([]string{"run", "--share=" + p.share, "--token-file=" + p.token,
 		"--service-account-dir=" + filepath.Join(p.share, "no-account")}, p.args...)
-	p.process = exec.Command(self, args...)
+	p.process = exec.CommandContext(context.WithoutCancel(p.t.Context()), self, args...)
 	p.process.Env = p.env
 	p.process.Stdout, p.process.Stderr = p.log, p.log
 	p.process.WaitDelay = time.Second
@@ -168,18 +169,18 @@ func up(uid string, source *operation.Source, change ...func(*operation.Operatio
 }
 
 // realCLI is the directory of the built CLI. Without it a test is skipped, but never where all must be tested.
-func realCLI(t testing.TB) string {
-	t.Helper()
+func realCLI(tb testing.TB) string {
+	tb.Helper()
 	dir, err := filepath.Abs("../../bin")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for _, name := range []string{"pulumi", "pulumi-language-yaml"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			if os.Getenv("CI") == "true" {
-				t.Fatalf("the Pulumi CLI is not built: %v", err)
+				tb.Fatalf("the Pulumi CLI is not built: %v", err)
 			}
-			t.Skipf("NOT TESTED: the Pulumi CLI is not built (%v); run make tools", err)
+			tb.Skipf("NOT TESTED: the Pulumi CLI is not built (%v); run make tools", err)
 		}
 	}
 	return dir
@@ -187,11 +188,11 @@ func realCLI(t testing.TB) string {
 
 // cliDouble is the directory of a stand-in for the CLI, a shell script. Its up writes two events and then waits for the
 // file $HOME/release; it ends with 1 when interrupted. Each start of up is written to $HOME/ups.
-func cliDouble(t testing.TB) string {
-	t.Helper()
-	dir := t.TempDir()
+func cliDouble(tb testing.TB) string {
+	tb.Helper()
+	dir := tb.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "pulumi"), []byte(doubleScript), 0o755); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return dir
 }

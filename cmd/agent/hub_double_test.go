@@ -38,6 +38,7 @@ type hubDouble struct {
 	token    string
 	tokens   []string
 	stream   grpc.BidiStreamingServer[operation.AgentMessage, operation.HubMessage]
+	version  string
 	hellos   []*operation.Hello
 	progress []*operation.Progress
 	results  []*operation.Result
@@ -46,19 +47,19 @@ type hubDouble struct {
 }
 
 // newHubDouble starts one on a port of its own. It records results unless told to keep them unrecorded.
-func newHubDouble(t testing.TB) *hubDouble {
-	t.Helper()
-	h := &hubDouble{t: t, token: "pod-token", changed: make(chan struct{})}
-	h.cert, h.caPEM = certificate(t)
+func newHubDouble(tb testing.TB) *hubDouble {
+	tb.Helper()
+	h := &hubDouble{t: tb, token: "pod-token", changed: make(chan struct{})}
+	h.cert, h.caPEM = certificate(tb)
 	h.start("127.0.0.1:0")
-	t.Cleanup(h.stop)
+	tb.Cleanup(h.stop)
 	return h
 }
 
 // start listens, again on the same address after a stop.
 func (h *hubDouble) start(address string) {
 	h.t.Helper()
-	listener, err := net.Listen("tcp", address)
+	listener, err := (&net.ListenConfig{}).Listen(h.t.Context(), "tcp", address)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -108,6 +109,10 @@ func (h *hubDouble) receive(
 	defer h.mu.Unlock()
 	switch body := message.GetBody().(type) {
 	case *operation.AgentMessage_Hello:
+		h.version = body.Hello.GetPulumiVersion()
+		if h.stream == stream {
+			break
+		}
 		h.hellos, h.stream = append(h.hellos, body.Hello), stream
 		h.send(&operation.HubMessage{Body: &operation.HubMessage_Welcome{Welcome: &operation.Welcome{Protocol: 1}}})
 		h.progress = append(h.progress, body.Hello.GetRunning()...)
@@ -218,11 +223,11 @@ func (h *hubDouble) count(uid string) int {
 }
 
 // certificate makes a CA with one certificate for this machine.
-func certificate(t testing.TB) (tls.Certificate, string) {
-	t.Helper()
+func certificate(tb testing.TB) (tls.Certificate, string) {
+	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "hub double"},
@@ -233,7 +238,7 @@ func certificate(t testing.TB) (tls.Certificate, string) {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, string(text)

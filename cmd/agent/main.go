@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 )
@@ -26,7 +25,7 @@ func main() {
 
 func command(args []string) error {
 	if len(args) == 0 {
-		return errors.New("no command\n" + usage)
+		return fmt.Errorf("no command; %s", usage)
 	}
 	switch name, rest := args[0], args[1:]; {
 	case name == "run":
@@ -37,6 +36,6 @@ func command(args []string) error {
 		fmt.Println(version)
 		return nil
 	default:
-		return fmt.Errorf("%q is not a command, or not with these arguments\n%s", name, usage)
+		return fmt.Errorf("%q is not a command, or not with these arguments; %s", name, usage)
 	}
 }

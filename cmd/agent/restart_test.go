@@ -197,6 +197,11 @@ func TestAProcessKilledFromOutside(t *testing.T) {
 	}
 }
 
+func TestAVersionThatIsKnownLateIsToldToo(t *testing.T) {
+	p := newPod(t, cliDouble(t))
+	p.hub.wait("tell the CLI's version", func() bool { return p.hub.version == "3.0.0-double" })
+}
+
 func TestTheTokenIsReadForEachSession(t *testing.T) {
 	p := newPod(t, cliDouble(t))
 	p.hub.wait("connect", func() bool { return len(p.hub.hellos) == 1 })
@@ -231,12 +236,12 @@ func TestAHubThatIsNotTheManagersIsNotTrusted(t *testing.T) {
 }
 
 // waitFor waits for something that no message tells.
-func waitFor(t testing.TB, what string, seen func() bool) {
-	t.Helper()
+func waitFor(tb testing.TB, what string, seen func() bool) {
+	tb.Helper()
 	deadline := time.Now().Add(patience)
 	for !seen() {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited too long for %s", what)
+			tb.Fatalf("waited too long for %s", what)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}

@@ -49,7 +49,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	worker, err := agent.New(agent.Options{Version: version, Journal: entries, Runner: operations, Now: time.Now, Log: log})
+	worker, err := agent.New(ctx, agent.Options{Version: version, Journal: entries, Runner: operations, Now: time.Now, Log: log})
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,9 @@ func run(args []string) error {
 		go func() {
 			if err := operations.AskVersion(ctx); err != nil {
 				log.Error("the Pulumi CLI does not say its version", "error", err)
+				return
 			}
+			worker.SayVersion()
 		}()
 	}
 	client := &session.Client{

@@ -28,13 +28,13 @@ type storeDouble struct {
 	asked   int
 }
 
-func newStoreDouble(t testing.TB, hub *hubDouble) *storeDouble {
-	t.Helper()
+func newStoreDouble(tb testing.TB, hub *hubDouble) *storeDouble {
+	tb.Helper()
 	s := &storeDouble{archives: map[string][]byte{}}
 	server := httptest.NewUnstartedServer(s)
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{hub.cert}}
 	server.StartTLS()
-	t.Cleanup(server.Close)
+	tb.Cleanup(server.Close)
 	s.url = server.URL
 	return s
 }
@@ -68,9 +68,9 @@ func (s *storeDouble) requests() int {
 }
 
 // put keeps an archive with the files and gives the source that names it.
-func (s *storeDouble) put(t testing.TB, files map[string]string, dir string) *operation.Source {
-	t.Helper()
-	archive := pack(t, files)
+func (s *storeDouble) put(tb testing.TB, files map[string]string, dir string) *operation.Source {
+	tb.Helper()
+	archive := pack(tb, files)
 	sum := sha256.Sum256(archive)
 	digest := "sha256:" + hex.EncodeToString(sum[:])
 	s.mu.Lock()
@@ -86,8 +86,8 @@ func (s *storeDouble) source(digest, dir string) *operation.Source {
 }
 
 // pack makes a tar.gz.
-func pack(t testing.TB, files map[string]string) []byte {
-	t.Helper()
+func pack(tb testing.TB, files map[string]string) []byte {
+	tb.Helper()
 	var archive bytes.Buffer
 	zipped := gzip.NewWriter(&archive)
 	entries := tar.NewWriter(zipped)
@@ -99,17 +99,17 @@ func pack(t testing.TB, files map[string]string) []byte {
 	for _, name := range names {
 		header := &tar.Header{Name: name, Mode: 0o644, Size: int64(len(files[name])), Typeflag: tar.TypeReg}
 		if err := entries.WriteHeader(header); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if _, err := entries.Write([]byte(files[name])); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	if err := entries.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := zipped.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return archive.Bytes()
 }

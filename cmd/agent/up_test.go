@@ -12,10 +12,10 @@ import (
 	"github.com/gantry-operator/gantry/internal/operation"
 )
 
-func wantSuccess(t testing.TB, result *operation.Result) {
-	t.Helper()
+func wantSuccess(tb testing.TB, result *operation.Result) {
+	tb.Helper()
 	if result.GetOutcome() != operation.Outcome_SUCCEEDED {
-		t.Fatalf("outcome %v, reason %s: %s", result.GetOutcome(), result.GetReason(), result.GetMessage())
+		tb.Fatalf("outcome %v, reason %s: %s", result.GetOutcome(), result.GetReason(), result.GetMessage())
 	}
 }
 

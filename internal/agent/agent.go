@@ -34,6 +34,8 @@ type Agent struct {
 	now     func() time.Time
 	log     *slog.Logger
 	outbox  *outbox
+	// begin makes the context of an operation, which outlives every session.
+	begin func() (context.Context, context.CancelCauseFunc)
 
 	mu       sync.Mutex
 	running  *running
@@ -63,12 +65,13 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// New makes an agent. Operations that the journal says were under way have died with the agent before this one, and get
+// New makes an agent, whose operations live no longer than the context. Operations that the journal says were under way have died with the agent before this one, and get
 // their result.
-func New(o Options) (*Agent, error) {
+func New(ctx context.Context, o Options) (*Agent, error) {
 	a := &Agent{
 		version: o.Version, journal: o.Journal, runner: o.Runner, now: o.Now, log: o.Log,
 		outbox: newOutbox(), settled: make(chan struct{}, 1),
+		begin: func() (context.Context, context.CancelCauseFunc) { return context.WithCancelCause(ctx) },
 	}
 	for _, entry := range o.Journal.Unfinished() {
 		a.log.Warn("an operation was under way when the agent ended", "update", entry.Name, "uid", entry.UID)
@@ -102,6 +105,13 @@ func (a *Agent) Hello() *operation.Hello {
 		hello.Running = []*operation.Progress{proto.CloneOf(a.running.progress)}
 	}
 	return hello
+}
+
+// SayVersion tells the manager the CLI's version, which was not known at the Hello.
+func (a *Agent) SayVersion() {
+	a.outbox.again(&operation.Hello{
+		Protocol: operation.Protocol, AgentVersion: a.version, PulumiVersion: a.runner.Version(),
+	})
 }
 
 // Receive takes a message of the manager. It never blocks for long.

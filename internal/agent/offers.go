@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"context"
 	"errors"
 	"slices"
 
@@ -52,7 +51,7 @@ func (a *Agent) start(op *operation.Operation) {
 		return
 	}
 	a.log.Info("the operation starts", "update", op.GetName(), "uid", op.GetUid(), "command", command(op))
-	ctx, cancel := context.WithCancelCause(context.Background())
+	ctx, cancel := a.begin()
 	a.running = &running{op: op, cancel: cancel, progress: &operation.Progress{
 		Uid: op.GetUid(), Name: op.GetName(), Started: timestamppb.New(now),
 	}}
@@ -133,13 +132,14 @@ func notRun(
 	}
 }
 
-// fitting is the result with outputs only as large as a Secret of Kubernetes can hold.
+// fitting is the result with outputs only as large as a session can carry. What fits into a Secret fits many times, so
+// the manager can still say that outputs are too large to record.
 func fitting(result *operation.Result) *operation.Result {
 	if size := proto.Size(result); size > maxResult {
 		result.Outputs = nil
-		result.Message += "; its outputs are larger than the 1 MiB that a Secret can hold and are not recorded"
+		result.Message += "; its outputs are larger than the agent can send and are not recorded"
 	}
 	return result
 }
 
-const maxResult = 1 << 20
+const maxResult = 8 << 20

@@ -11,6 +11,7 @@ import (
 // whether there is a session or not.
 type outbox struct {
 	mu      sync.Mutex
+	hello   *operation.Hello
 	results []*operation.Result
 	newest  *operation.Progress
 	resting bool
@@ -18,6 +19,14 @@ type outbox struct {
 }
 
 func newOutbox() *outbox { return &outbox{ready: make(chan struct{}, 1)} }
+
+// again adds a Hello within a session.
+func (o *outbox) again(h *operation.Hello) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.hello = h
+	o.wake()
+}
 
 // progress replaces what was to be sent of an operation's progress.
 func (o *outbox) progress(p *operation.Progress) {
@@ -44,7 +53,7 @@ func (o *outbox) result(r *operation.Result) {
 func (o *outbox) clear() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.results, o.newest = nil, nil
+	o.hello, o.results, o.newest = nil, nil, nil
 }
 
 // take gives what is to be sent now, and a channel that says when there is more.
@@ -52,6 +61,10 @@ func (o *outbox) take() ([]*operation.AgentMessage, <-chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var messages []*operation.AgentMessage
+	if o.hello != nil {
+		messages = append(messages, &operation.AgentMessage{Body: &operation.AgentMessage_Hello{Hello: o.hello}})
+		o.hello = nil
+	}
 	for _, result := range o.results {
 		messages = append(messages, &operation.AgentMessage{Body: &operation.AgentMessage_Result{Result: result}})
 	}

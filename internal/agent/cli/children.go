@@ -82,7 +82,10 @@ func (c *Children) done(pid int) {
 func (c *Children) reap() {
 	for _, stray := range c.strays() {
 		if stray.zombie {
-			_, _ = syscall.Wait4(stray.pid, nil, syscall.WNOHANG, nil)
+			if _, err := syscall.Wait4(stray.pid, nil, syscall.WNOHANG, nil); err != nil {
+				// Somebody else was quicker.
+				continue
+			}
 		}
 	}
 }

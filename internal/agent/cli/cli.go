@@ -74,7 +74,8 @@ func (e Ending) Succeeded() bool { return e.Code == 0 }
 // save the state; after the grace period it is killed with all it started. An error means that it could not be started.
 func (c *CLI) Run(ctx context.Context, command Command) (Ending, error) {
 	c.Log.Info("running pulumi", "command", command.What, "stack", command.Stack)
-	cmd := exec.Command(c.Path, command.Args...)
+	// What the end of the context does is not the library's business but watch's.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), c.Path, command.Args...)
 	cmd.Dir, cmd.Env = command.Dir, command.Env
 	if command.Stdin != "" {
 		cmd.Stdin = strings.NewReader(command.Stdin)

@@ -17,7 +17,10 @@ func (c *CLI) lines(command Command) *lines {
 	return &lines{emit: func(line []byte) {
 		c.output.Lock()
 		defer c.output.Unlock()
-		_, _ = c.Output.Write(append(line, '\n'))
+		if _, err := c.Output.Write(append(line, '\n')); err != nil {
+			// Without a log the operation goes on.
+			c.Log.Debug("the log cannot be written", "error", err)
+		}
 		if command.Line != nil {
 			command.Line(string(line))
 		}

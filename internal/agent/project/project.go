@@ -73,7 +73,10 @@ func (w *Workspace) Prepare(ctx context.Context, source *operation.Source) (*Pro
 		return nil, errors.New("the operation names no source; set git, flux or local on the workspace, or fill " + w.Link)
 	}
 	if target != "" {
-		before, _ := filepath.EvalSymlinks(w.Link)
+		before, err := filepath.EvalSymlinks(w.Link)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("find the revision before: %w", err)
+		}
 		if err := link(w.Link, target); err != nil {
 			return nil, err
 		}
@@ -175,12 +178,12 @@ func prune(dir string, keep ...string) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("look for old revisions: %w", err)
 	}
-	real, err := filepath.EvalSymlinks(dir)
+	physical, err := filepath.EvalSymlinks(dir)
 	if err != nil {
-		real = dir
+		physical = dir
 	}
 	for _, entry := range entries {
-		path := filepath.Join(real, entry.Name())
+		path := filepath.Join(physical, entry.Name())
 		if !slices.ContainsFunc(keep, func(k string) bool { return k == path || strings.HasPrefix(k, path+"/") }) {
 			if err := os.RemoveAll(path); err != nil {
 				return fmt.Errorf("remove an old revision: %w", err)
