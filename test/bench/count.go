@@ -53,7 +53,7 @@ func (b *bench) countProcesses(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := b.Until(ctx, stack, "to be Ready", func() bool { return stage.Ready(stack) }); err != nil {
+	if err := b.untilDone(ctx, stack, func() bool { return stage.Ready(stack) }); err != nil {
 		return err
 	}
 	cold, err := b.counted(ctx)

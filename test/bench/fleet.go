@@ -59,7 +59,7 @@ func (b *bench) untilAllReady(ctx context.Context) error {
 	for i := range b.options.fleet {
 		all.Go(func() {
 			stack := b.Stack(fleetName(i))
-			errs[i] = b.Until(ctx, stack, "to be Ready", func() bool { return stage.Ready(stack) })
+			errs[i] = b.untilDone(ctx, stack, func() bool { return stage.Ready(stack) })
 		})
 	}
 	all.Wait()

@@ -87,7 +87,7 @@ func (b *bench) cold(ctx context.Context, name string) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	err = b.Until(ctx, stack, "to be Ready", func() bool { return stage.Ready(stack) })
+	err = b.untilDone(ctx, stack, func() bool { return stage.Ready(stack) })
 	return time.Since(began).Seconds(), err
 }
 
@@ -98,8 +98,22 @@ func (b *bench) warm(ctx context.Context, name, request string) (float64, error)
 	if err := b.Annotate(ctx, stack, pulumiv1.AnnotationReconciliationRequest, &request); err != nil {
 		return 0, err
 	}
-	err := b.Until(ctx, stack, "to have answered", func() bool { return answered(stack, request) })
+	err := b.untilDone(ctx, stack, func() bool { return answered(stack, request) })
 	return time.Since(began).Seconds(), err
+}
+
+// untilDone waits for a success, and for no more once there is a failure.
+func (b *bench) untilDone(ctx context.Context, stack *pulumiv1.Stack, done func() bool) error {
+	failed := func() bool {
+		return stack.Status.LastUpdate != nil && stack.Status.LastUpdate.State == pulumiv1.FailedStackState
+	}
+	if err := b.Until(ctx, stack, "to succeed", func() bool { return done() || failed() }); err != nil {
+		return err
+	}
+	if failed() {
+		return fmt.Errorf("Stack %s failed: %s", stack.Name, stack.Status.LastUpdate.Message)
+	}
+	return nil
 }
 
 func answered(stack *pulumiv1.Stack, request string) bool {

@@ -92,7 +92,7 @@ func TestTroubleIsToldInWords(t *testing.T) {
 func said(stack *pulumiv1.Stack) string {
 	reconciling := stage.Condition(stack.Status.Conditions, autov1alpha1.ConditionTypeReconciling)
 	stalled := stage.Condition(stack.Status.Conditions, autov1alpha1.ConditionTypeStalled)
-	return reconciling.Reason + reconciling.Message + stalled.Reason + stalled.Message
+	return strings.TrimSpace(reconciling.Reason + " " + reconciling.Message + " " + stalled.Reason + " " + stalled.Message)
 }
 
 func says(stack *pulumiv1.Stack, words []string) bool {

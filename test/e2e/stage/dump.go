@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -13,8 +14,12 @@ import (
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 )
 
-// dumpTail is how many lines of a log are shown.
-const dumpTail = 40
+const (
+	// dumpTail is how many lines of a pod's log are shown.
+	dumpTail = 40
+	// managerTail is how many lines of the manager's log are looked through.
+	managerTail = 2000
+)
 
 // Dump writes what matters when a story failed: the objects of its namespace, their events, and the logs
 // of its pods and of the manager. Secrets are left out.
@@ -36,7 +41,7 @@ func (n *Namespace) Dump(ctx context.Context, w io.Writer) {
 		fmt.Fprintf(w, "no manager to show: %v\n", err)
 	}
 	for i := range managers {
-		n.dumpLog(ctx, w, &managers[i], "", dumpTail)
+		n.dumpManager(ctx, w, &managers[i])
 	}
 }
 
@@ -85,6 +90,20 @@ func (n *Namespace) dumpLog(ctx context.Context, w io.Writer, pod *corev1.Pod, c
 		log = err.Error()
 	}
 	fmt.Fprintf(w, "--- log of %s %s\n%s\n", pod.Name, container, log)
+}
+
+// dumpManager shows what a manager said of the namespace.
+func (n *Namespace) dumpManager(ctx context.Context, w io.Writer, pod *corev1.Pod) {
+	log, err := n.Log(ctx, pod, "", managerTail)
+	if err != nil {
+		log = err.Error()
+	}
+	fmt.Fprintf(w, "--- log of %s\n", pod.Name)
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, n.Name) || strings.Contains(line, "panic") {
+			fmt.Fprint(w, line)
+		}
+	}
 }
 
 func dumpObject(w io.Writer, title string, object any) {

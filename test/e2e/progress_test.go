@@ -1,0 +1,128 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/test/e2e/stage"
+)
+
+// steps is a program of two resources that take their time one after the other.
+func steps(label string) string {
+	return fmt.Sprintf(`
+resources:
+  first:
+    type: testing:index:Sleep
+    properties: {seconds: 3, label: %[1]s}
+  second:
+    type: testing:index:Sleep
+    properties: {seconds: 3, label: %[1]s}
+    options: {dependsOn: ["${first}"]}
+`, label)
+}
+
+func TestProgressIsShown(t *testing.T) {
+	t.Parallel()
+	s := begin(t, "progress")
+	s.program("steps", steps("one"))
+	stack := s.stack("progress", "steps", onImage)
+	update := s.current(stack)
+	s.until(update, "to have done the first resource and to name the second", func() bool {
+		progress := update.Status.Progress
+		return progress != nil && progress.Done >= 1 && strings.Contains(progress.Step, "testing:index:Sleep second")
+	})
+	s.until(stack, "to say the same", func() bool { return says(stack, []string{"testing:index:Sleep second"}) })
+	s.untilReady(stack)
+	if stack.Status.LastUpdate.Message != "" {
+		t.Errorf("lastUpdate says %q after a success", stack.Status.LastUpdate.Message)
+	}
+
+	t.Log("the next update shows its progress in lastUpdate's message, too")
+	s.program("steps", steps("two"))
+	s.until(stack, "to say what it does", func() bool {
+		return strings.Contains(stack.Status.LastUpdate.Message, "testing:index:Sleep")
+	})
+	name := stack.Status.LastUpdate.Name
+	s.until(stack, "to be Ready again", func() bool { return stack.Status.LastUpdate.Name != name && stage.Ready(stack) })
+	if stack.Status.LastUpdate.Message != "" {
+		t.Errorf("lastUpdate says %q after a success", stack.Status.LastUpdate.Message)
+	}
+}
+
+func TestUpdateDeletedInTheMiddle(t *testing.T) {
+	t.Parallel()
+	s := begin(t, "cancel")
+	before := s.inTheMiddle("cancel")
+	stack := s.Stack("cancel")
+	s.program("long", strings.ReplaceAll(long, "seconds: 20", "seconds: 0"))
+	began := time.Now()
+	s.must(s.Client.Delete(s.ctx, before.update))
+	s.untilGone(before.update, "to be canceled and gone")
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %s: the operation was not canceled", took)
+	}
+
+	t.Log("it ended in good order: the next update finds no lock and creates the resource once")
+	s.until(stack, "to be Ready with the quicker Program", func() bool { return stage.Ready(stack) })
+	lines, err := s.Shell(s.ctx, "cancel", "cat /state/created")
+	s.must(err)
+	if lines != "create slow\n" {
+		t.Errorf("created as often as this has lines, want one:\n%s", lines)
+	}
+	pod := s.Pod("cancel")
+	s.must(s.Client.Get(s.ctx, s.Key(pod.Name), pod))
+	if pod.UID != before.pod.UID {
+		t.Error("the pod was replaced")
+	}
+}
+
+func TestReclaimedWorkspace(t *testing.T) {
+	t.Parallel()
+	s := begin(t, "reclaim")
+	s.program("greeting", greeting)
+	stack := s.stack("reclaim", "greeting", `{spec: {workspaceReclaimPolicy: Delete}}`)
+	s.untilReady(stack)
+	s.event(stack, pulumiv1.EventWorkspaceDeleted)
+	s.untilGone(s.Workspace("reclaim"), "to be reclaimed")
+	s.untilGone(s.Pod("reclaim"), "to be gone with its Workspace")
+	s.request(stack, "again")
+	s.untilGone(s.Workspace("reclaim"), "to be reclaimed again")
+	if output(stack, "greeting") != `"hello"` {
+		t.Errorf("greeting is %s", output(stack, "greeting"))
+	}
+}
+
+func TestNoKubeconfig(t *testing.T) {
+	t.Parallel()
+	s := begin(t, "ambient")
+	s.mayManageConfigMaps()
+	s.program("settings", settings)
+	stack := s.stack("ambient", "settings", onImage, `{spec: {kubeconfig: {type: None}}}`)
+	s.untilReady(stack)
+	made := &corev1.ConfigMap{}
+	s.must(s.Client.Get(s.ctx, s.Key("settings"), made))
+	if got := s.export("ambient").kubeconfig; got != "" {
+		t.Errorf("the provider got a kubeconfig:\n%s", got)
+	}
+
+	t.Log("from none to the generated one nothing is replaced")
+	s.must(s.Patch(s.ctx, stack, `{spec: {kubeconfig: {type: InCluster}}}`))
+	s.untilReady(stack)
+	if s.export("ambient").kubeconfig == "" {
+		t.Error("the provider got no kubeconfig")
+	}
+	again := &corev1.ConfigMap{}
+	s.must(s.Client.Get(s.ctx, s.Key("settings"), again))
+	if again.UID != made.UID {
+		t.Errorf("the ConfigMap was replaced: UID %s became %s", made.UID, again.UID)
+	}
+	if last := newest(s.updates("ambient", 2)); last.Spec.Type != autov1alpha1.UpUpdate || last.Status.Changes["replace"] != 0 {
+		t.Errorf("changes: %v", last.Status.Changes)
+	}
+}
