@@ -55,7 +55,11 @@ func readTemplate(from *autov1alpha1.EmbeddedPodTemplate) (*template, error) {
 	if err := decodeSpec(value, &t.spec); err != nil {
 		return nil, err
 	}
-	t.raw, _ = value.(map[string]any)
+	raw, ok := value.(map[string]any)
+	if !ok {
+		return nil, &InvalidError{Path: pathTemplateSpec, Problem: "is not an object"}
+	}
+	t.raw = raw
 	return t, checkMergeKeys(podSpecMeta(), t.raw, pathTemplateSpec)
 }
 

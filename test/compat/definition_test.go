@@ -2,7 +2,6 @@ package compat
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -176,7 +175,7 @@ func referenceDir(t *testing.T, name string) string {
 	t.Helper()
 	dir := filepath.Join(reference, name)
 	if _, err := os.Stat(dir); err != nil {
-		t.Skip(fmt.Sprintf("NOT PROVEN: PKO's %s are not at %s, so nothing is compared to them", name, dir))
+		t.Skipf("NOT PROVEN: PKO's %s are not at %s, so nothing is compared to them", name, dir)
 	}
 	return dir
 }

@@ -156,6 +156,7 @@ func TestPodTemplateSpecIsKeptAsItIs(t *testing.T) {
 		"Workspace": {
 			`{"apiVersion":"auto.pulumi.com/v1alpha1","kind":"Workspace","metadata":{"name":"w"},"spec":{"podTemplate":{"spec":` + spec + `}}}`,
 			func(t *testing.T) []byte {
+				t.Helper()
 				workspace := &autov1alpha1.Workspace{}
 				get(t, c, types.NamespacedName{Namespace: namespace, Name: "w"}, workspace)
 				return workspace.Spec.PodTemplate.Spec.Raw
@@ -164,6 +165,7 @@ func TestPodTemplateSpecIsKeptAsItIs(t *testing.T) {
 		"Stack": {
 			`{"apiVersion":"pulumi.com/v1","kind":"Stack","metadata":{"name":"s"},"spec":{"stack":"dev","workspaceTemplate":{"spec":{"podTemplate":{"spec":` + spec + `}}}}}`,
 			func(t *testing.T) []byte {
+				t.Helper()
 				stack := &pulumiv1.Stack{}
 				get(t, c, types.NamespacedName{Namespace: namespace, Name: "s"}, stack)
 				return stack.Spec.WorkspaceTemplate.Spec.PodTemplate.Spec.Raw

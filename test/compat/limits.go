@@ -1,6 +1,7 @@
 package compat
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 )
@@ -59,17 +60,21 @@ func (w *walk) combined(path string, theirs, ours *schema) {
 }
 
 func (w *walk) numbers(path string, theirs, ours *schema) {
-	if our, their := ours.Minimum, theirs.Minimum; our != nil &&
-		(their == nil || *their < *our || *their == *our && ours.ExclusiveMinimum && !theirs.ExclusiveMinimum) {
+	if our, their := ours.Minimum, theirs.Minimum; our != nil && narrows(their, our, -1, ours.ExclusiveMinimum && !theirs.ExclusiveMinimum) {
 		w.report(path, "has the higher minimum %v", *our)
 	}
-	if our, their := ours.Maximum, theirs.Maximum; our != nil &&
-		(their == nil || *their > *our || *their == *our && ours.ExclusiveMaximum && !theirs.ExclusiveMaximum) {
+	if our, their := ours.Maximum, theirs.Maximum; our != nil && narrows(their, our, 1, ours.ExclusiveMaximum && !theirs.ExclusiveMaximum) {
 		w.report(path, "has the lower maximum %v", *our)
 	}
 	if our, their := ours.MultipleOf, theirs.MultipleOf; our != nil && (their == nil || *their != *our) {
 		w.report(path, "has to be a multiple of %v", *our)
 	}
+}
+
+// narrows tells whether our limit takes less than theirs, which lies in the given direction from ours if so; equal
+// limits narrow only if ours excludes the limit itself and theirs does not.
+func narrows(their, our *float64, direction int, excludes bool) bool {
+	return their == nil || cmp.Compare(*their, *our) == direction || (*their == *our && excludes)
 }
 
 func (w *walk) sizes(path string, theirs, ours *schema) {

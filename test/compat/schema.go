@@ -167,8 +167,11 @@ func join(path, name string) string {
 // additional compares maps: where theirs takes any key, so must ours.
 func (w *walk) additional(path string, theirs, ours *schema) {
 	their, our := theirs.AdditionalProperties, ours.AdditionalProperties
+	if their == nil {
+		return
+	}
 	switch {
-	case their == nil || !their.Allows && their.Schema == nil:
+	case !their.Allows && their.Schema == nil:
 	case our != nil && our.Schema != nil && their.Schema != nil:
 		w.schemas(path+"{}", their.Schema, our.Schema)
 	case our != nil && our.Schema != nil:
@@ -176,7 +179,7 @@ func (w *walk) additional(path string, theirs, ours *schema) {
 	case our == nil && !preserves(ours):
 		w.report(path, "takes no keys of the user's choice")
 	}
-	if len(ours.Properties) > 0 && their != nil {
+	if len(ours.Properties) > 0 {
 		w.report(path, "has fixed fields, theirs is a map")
 	}
 }

@@ -183,7 +183,3 @@ type UpdateList struct {
 	metav1.ListMeta `json:"metadata,omitempty"`
 	Items           []Update `json:"items"`
 }
-
-func init() {
-	SchemeBuilder.Register(&Update{}, &UpdateList{})
-}

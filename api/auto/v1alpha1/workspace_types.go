@@ -144,6 +144,7 @@ type WorkspaceStack struct {
 }
 
 // ConfigItem is one value of a stack's configuration.
+//
 // +structType=atomic
 type ConfigItem struct {
 	// key of the value; without a colon it is in the project's namespace.
@@ -247,8 +248,4 @@ type WorkspaceList struct {
 	metav1.TypeMeta `json:",inline"`
 	metav1.ListMeta `json:"metadata,omitempty"`
 	Items           []Workspace `json:"items"`
-}
-
-func init() {
-	SchemeBuilder.Register(&Workspace{}, &WorkspaceList{})
 }

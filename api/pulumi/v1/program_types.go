@@ -114,7 +114,3 @@ type ProgramList struct {
 	metav1.ListMeta `json:"metadata,omitempty"`
 	Items           []Program `json:"items"`
 }
-
-func init() {
-	SchemeBuilder.Register(&Program{}, &ProgramList{})
-}

@@ -117,7 +117,6 @@ func (h *fakeHub) Recorded(_ types.NamespacedName, uid types.UID) {
 // fakeRecorder keeps events as "Type Reason note".
 type fakeRecorder struct{ events []string }
 
-//nolint:revive // the recorder's interface has that many arguments
 func (r *fakeRecorder) Eventf(_, _ runtime.Object, kind, reason, _, note string, args ...any) {
 	r.events = append(r.events, kind+" "+reason+" "+fmt.Sprintf(note, args...))
 }

@@ -103,13 +103,10 @@ func (r *Reconciler) build(o *Observed) error {
 	o.HasCA = settings.CA != ""
 	o.IdleTimeout, o.Invalid = idleTimeout(&o.Workspace.Spec, r.IdleTimeout)
 	if o.Invalid != nil || !o.HasCA {
-		return nil
+		return nil //nolint:nilerr // an invalid spec is observed, not returned: the plan says what to do of it
 	}
 	built, err := pod.Build(o.Workspace, settings)
-	if errors.As(err, &o.Invalid) {
-		return nil
-	}
-	if err != nil {
+	if err != nil && !errors.As(err, &o.Invalid) {
 		return fmt.Errorf("build the pod of the workspace: %w", err)
 	}
 	o.Built = built

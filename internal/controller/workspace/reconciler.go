@@ -40,9 +40,9 @@ type Hub interface {
 	// Session returns the session of the Workspace's pod; ok says whether its agent is connected now.
 	Session(workspace types.NamespacedName) (session hub.Session, ok bool)
 	// Retire tells whether the pod is without an operation; if so, it will not get one any more.
-	Retire(workspace types.NamespacedName, pod types.UID) bool
+	Retire(workspace types.NamespacedName, podUID types.UID) bool
 	// Gone says that a pod does not exist any more.
-	Gone(workspace types.NamespacedName, pod types.UID)
+	Gone(workspace types.NamespacedName, podUID types.UID)
 	// Workspaces wakes the controller when an agent comes or goes.
 	Workspaces() <-chan event.GenericEvent
 }

@@ -222,7 +222,10 @@ func (c withoutPods) Get(ctx context.Context, key client.ObjectKey, obj client.O
 func TestCreateRefused(t *testing.T) {
 	pods := schema.GroupResource{Resource: "pods"}
 	forbidden := func(words string) error { return apierrors.NewForbidden(pods, podName, errors.New(words)) }
-	terminating := forbidden("because it is being terminated").(*apierrors.StatusError)
+	var terminating *apierrors.StatusError
+	if !errors.As(forbidden("because it is being terminated"), &terminating) {
+		t.Fatal("a refusal has no status")
+	}
 	terminating.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "deployer"}}
 	cases := map[string]struct {
