@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -40,6 +41,19 @@ func readEnvironment(base []string, dynamic string) (environment, error) {
 func (e environment) lookup(name string) (string, bool) {
 	value, ok := e[name]
 	return value, ok
+}
+
+// passphrase is that of the stack's secrets, found as the CLI finds it.
+func (e environment) passphrase() (string, bool) {
+	if passphrase, ok := e["PULUMI_CONFIG_PASSPHRASE"]; ok {
+		return passphrase, true
+	}
+	file, ok := e["PULUMI_CONFIG_PASSPHRASE_FILE"]
+	if !ok || !filepath.IsAbs(file) {
+		return "", false
+	}
+	text, err := os.ReadFile(file)
+	return strings.TrimSpace(string(text)), err == nil
 }
 
 // list is the environment of a process in dir.

@@ -82,7 +82,8 @@ func (r *Runner) configure(ctx context.Context, run *run) error {
 	outcome, err := r.Settings.Apply(ctx, settings.Request{
 		Stack: stack.GetName(), ProjectFile: run.project.File, Project: run.project.Settings,
 		Items: items, Environments: stack.GetEnvironment(),
-		Default: kubeconfig, DefaultYields: kubeconfig != nil && !kubeconfig.Secret,
+		Passphrase: run.env.passphrase,
+		Default:    kubeconfig, DefaultYields: kubeconfig != nil && !kubeconfig.Secret,
 		Encrypt: func(ctx context.Context, path string, key config.Key, value string) error {
 			return r.process(ctx, run, cli.Command{
 				Args: cli.EncryptArgs(stack.GetName(), path, key.String()), What: "config set",

@@ -30,6 +30,8 @@ type Request struct {
 	// DefaultYields says that Default is not set where environments are imported either: they may set its key, and what
 	// the settings say would win over them.
 	DefaultYields bool
+	// Passphrase is that of the stack's secrets, if the pod has one. It may be nil.
+	Passphrase func() (string, bool)
 	// Encrypt makes the CLI encrypt the value under the key into the settings file at path.
 	Encrypt func(ctx context.Context, path string, key config.Key, value string) error
 }
@@ -44,6 +46,7 @@ type Outcome struct {
 type Writer struct {
 	dir   string
 	vault *vault
+	local local
 }
 
 // NewWriter keeps what it must remember about the sources' own files under dir.
@@ -84,45 +87,59 @@ func (w *Writer) Apply(ctx context.Context, r Request) (Outcome, error) {
 	return outcome, save(path, stack)
 }
 
-// cipher encrypts what the vault does not have. The CLI writes into a file of its own, which has nothing but the
-// stack's encryption, so that a failure in the middle leaves the settings as they are.
+// cipher encrypts what the vault does not have.
 func (w *Writer) cipher(ctx context.Context, r Request, path string, stack *workspace.ProjectStack) Cipher {
 	return func(item Item) (string, error) {
 		at := sealedKey{stack: r.Stack, file: path, key: item.Key.String()}
 		if ciphertext, ok := w.vault.get(at, identity(stack), item.Text); ok {
 			return ciphertext, nil
 		}
-		dir, err := os.MkdirTemp(w.dir, ".secret-*")
+		ciphertext, err := w.encrypt(ctx, r, filepath.Base(path), stack, item)
 		if err != nil {
-			return "", fmt.Errorf("make a place to encrypt: %w", err)
-		}
-		defer func() { _ = os.RemoveAll(dir) }()
-		file := filepath.Join(dir, filepath.Base(path))
-		empty := &workspace.ProjectStack{}
-		carry(empty, stack)
-		if err := save(file, empty); err != nil {
 			return "", err
-		}
-		key := plainKey(item)
-		if err := r.Encrypt(ctx, file, key, item.Text); err != nil {
-			return "", err
-		}
-		written, err := workspace.LoadProjectStack(nil, r.Project, file)
-		if err != nil {
-			return "", fmt.Errorf("read what pulumi encrypted: %w", err)
-		}
-		carry(stack, written)
-		value, ok := written.Config[key]
-		if !ok || !value.Secure() {
-			return "", errors.New("pulumi did not encrypt the value")
-		}
-		ciphertext, err := value.Value(config.NopDecrypter)
-		if err != nil {
-			return "", fmt.Errorf("read what pulumi encrypted: %w", err)
 		}
 		w.vault.put(at, identity(stack), item.Text, ciphertext)
 		return ciphertext, nil
 	}
+}
+
+// encrypt encrypts one value. The CLI writes into a file of its own, which has nothing but the stack's encryption, so
+// that a failure in the middle leaves the settings as they are.
+func (w *Writer) encrypt(
+	ctx context.Context, r Request, name string, stack *workspace.ProjectStack, item Item,
+) (string, error) {
+	if crypter := w.localFor(ctx, stack, r); crypter != nil {
+		return crypter.EncryptValue(ctx, item.Text)
+	}
+	dir, err := os.MkdirTemp(w.dir, ".secret-*")
+	if err != nil {
+		return "", fmt.Errorf("make a place to encrypt: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	file := filepath.Join(dir, name)
+	empty := &workspace.ProjectStack{}
+	carry(empty, stack)
+	if err := save(file, empty); err != nil {
+		return "", err
+	}
+	key := plainKey(item)
+	if err := r.Encrypt(ctx, file, key, item.Text); err != nil {
+		return "", err
+	}
+	written, err := workspace.LoadProjectStack(nil, r.Project, file)
+	if err != nil {
+		return "", fmt.Errorf("read what pulumi encrypted: %w", err)
+	}
+	carry(stack, written)
+	value, ok := written.Config[key]
+	if !ok || !value.Secure() {
+		return "", errors.New("pulumi did not encrypt the value")
+	}
+	ciphertext, err := value.Value(config.NopDecrypter)
+	if err != nil {
+		return "", fmt.Errorf("read what pulumi encrypted: %w", err)
+	}
+	return ciphertext, nil
 }
 
 // plainKey is the key to encrypt under: of a path only its first part, since where the value goes is not the CLI's

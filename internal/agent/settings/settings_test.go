@@ -2,6 +2,7 @@ package settings_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"os"
 	"path/filepath"
@@ -163,6 +164,53 @@ func TestASecretThatCannotBeEncryptedLeavesTheSettingsAsTheyAre(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, p.file("Pulumi.dev.yaml")); diff != "" {
 		t.Errorf("the settings changed:\n%s", diff)
+	}
+}
+
+func TestAPassphraseEncryptsWithoutTheCLI(t *testing.T) {
+	salt := []byte("12345678")
+	crypter := config.NewSymmetricCrypterFromPassphrase("right", salt)
+	word, err := crypter.EncryptValue(t.Context(), "pulumi")
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := "v1:" + base64.StdEncoding.EncodeToString(salt) + ":" + word
+	with := func(passphrase string, ok bool) func(*settings.Request) {
+		return func(r *settings.Request) {
+			r.Items = []settings.Item{hidden("p", "x")}
+			r.Passphrase = func() (string, bool) { return passphrase, ok }
+		}
+	}
+	cases := map[string]struct {
+		reason string
+		stack  string
+		change func(*settings.Request)
+		cli    bool
+	}{
+		"Right":    {reason: "the SDK can do it alone", stack: "encryptionsalt: " + state, change: with("right", true)},
+		"Wrong":    {reason: "the CLI says what is wrong", stack: "encryptionsalt: " + state, change: with("wrong", true), cli: true},
+		"None":     {reason: "the CLI may know another way", stack: "encryptionsalt: " + state, change: with("", false), cli: true},
+		"NoSalt":   {reason: "the CLI finds or makes it", change: with("right", true), cli: true},
+		"BadSalt":  {reason: "what is not understood is the CLI's business", stack: "encryptionsalt: v2:a:b", change: with("right", true), cli: true},
+		"KMS":      {reason: "a key service is the CLI's business", stack: "encryptionsalt: " + state + "\nsecretsprovider: awskms://k", change: with("right", true), cli: true},
+		"Explicit": {reason: "the provider may be named", stack: "encryptionsalt: " + state + "\nsecretsprovider: passphrase", change: with("right", true)},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			p := newPlace(t, map[string]string{"Pulumi.yaml": demo["Pulumi.yaml"], "Pulumi.dev.yaml": tc.stack + "\n"})
+			got := p.apply("dev", tc.change)
+			if (len(p.encrypted) > 0) != tc.cli {
+				t.Fatalf("%s, but the CLI encrypted %q", tc.reason, p.encrypted)
+			}
+			if tc.cli {
+				return
+			}
+			_, ciphertext, _ := strings.Cut(got, "secure: ")
+			plain, err := crypter.DecryptValue(t.Context(), strings.Fields(ciphertext)[0])
+			if err != nil || plain != "x" {
+				t.Errorf("the settings hold %q (%v):\n%s", plain, err, got)
+			}
+		})
 	}
 }
 
