@@ -10,18 +10,22 @@ import (
 
 // raw is what was measured. Times are in seconds.
 type raw struct {
-	PodStart     []float64 `json:"pod_start"`
-	BareInit     []float64 `json:"bare_init"`
-	BareFirstUp  []float64 `json:"bare_first_up"`
-	BareUp       []float64 `json:"bare_up"`
-	Cold         []float64 `json:"cold"`
-	Warm         []float64 `json:"warm"`
-	Fleet        float64   `json:"fleet"`
-	ColdCommands []string  `json:"cold_commands"`
-	WarmCommands []string  `json:"warm_commands"`
-	ManagerMB    float64   `json:"manager_mb"`
-	BusyAgentsMB float64   `json:"agent_mb_before_idle"`
-	IdleAgentsMB float64   `json:"agent_mb_after_idle"`
+	PodStart    []float64 `json:"pod_start"`
+	BareInit    []float64 `json:"bare_init"`
+	BareFirstUp []float64 `json:"bare_first_up"`
+	BareUp      []float64 `json:"bare_up"`
+	Cold        []float64 `json:"cold"`
+	Warm        []float64 `json:"warm"`
+	Fleet       float64   `json:"fleet"`
+	// ColdProcesses and WarmProcesses are how many the agent's log has for each run.
+	ColdProcesses []float64 `json:"cold_processes"`
+	WarmProcesses []float64 `json:"warm_processes"`
+	// ColdCommands and WarmCommands are those of one run in which another count was taken, too.
+	ColdCommands []string `json:"cold_commands"`
+	WarmCommands []string `json:"warm_commands"`
+	ManagerMB    float64  `json:"manager_mb"`
+	BusyAgentsMB float64  `json:"agent_mb_before_idle"`
+	IdleAgentsMB float64  `json:"agent_mb_after_idle"`
 }
 
 // figure is one line of the table.
@@ -41,8 +45,8 @@ func (r raw) figures(fleet int) figures {
 		{"cold_ratio", "cold: apply to Ready ÷ (bare pod start + bare stack init + bare up)", median(r.Cold) / bareCold, 1.8},
 		{"warm_ratio", "warm: annotation to recorded success ÷ bare up", median(r.Warm) / bareUp, 1.6},
 		{"fleet_ratio", "fleet: all applied at once to all Ready ÷ (number × bare up)", r.Fleet / (float64(fleet) * bareUp), 3.5},
-		{"cli_cold", "pulumi processes of a cold up", float64(len(r.ColdCommands)), 4},
-		{"cli_warm", "pulumi processes of a warm up", float64(len(r.WarmCommands)), 1},
+		{"cli_cold", "pulumi processes of a cold up", most(r.ColdProcesses), 4},
+		{"cli_warm", "pulumi processes of a warm up", most(r.WarmProcesses), 1},
 		{"idle_agent_mb", "memory of a stack's pod after the idle time, MB", r.IdleAgentsMB, 0},
 		{"manager_mb", "memory of the manager with the fleet, MB", r.ManagerMB, 80},
 	}
@@ -75,7 +79,7 @@ func (f figures) table(r raw) string {
 	fmt.Fprintf(&text, "\nmedians in seconds: bare pod start %.2f, bare stack init %.2f, bare first up %.2f, bare up %.2f; cold %.2f of %d, warm %.2f of %d, fleet %.1f\n",
 		median(r.PodStart), median(r.BareInit), median(r.BareFirstUp), median(r.BareUp),
 		median(r.Cold), len(r.Cold), median(r.Warm), len(r.Warm), r.Fleet)
-	fmt.Fprintf(&text, "pulumi processes: cold %q, warm %q\n", r.ColdCommands, r.WarmCommands)
+	fmt.Fprintf(&text, "pulumi processes of the run in which a second count agreed with the agent's log: cold %q, warm %q\n", r.ColdCommands, r.WarmCommands)
 	fmt.Fprintf(&text, "memory of a stack's pod before the idle time was over: %.0f MB\n", r.BusyAgentsMB)
 	return text.String()
 }
@@ -107,6 +111,14 @@ func median(values []float64) float64 {
 		return sorted[middle]
 	}
 	return (sorted[middle-1] + sorted[middle]) / 2
+}
+
+// most is the largest value.
+func most(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	return slices.Max(values)
 }
 
 func last(values []float64) float64 {

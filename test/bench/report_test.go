@@ -32,7 +32,7 @@ func sample() raw {
 	return raw{
 		PodStart: []float64{1}, BareInit: []float64{0.5}, BareFirstUp: []float64{0.5}, BareUp: []float64{0.5},
 		Cold: []float64{3}, Warm: []float64{1}, Fleet: 20, ManagerMB: 70, IdleAgentsMB: 0,
-		ColdCommands: []string{"version", "stack select", "up"}, WarmCommands: []string{"up"},
+		ColdProcesses: []float64{2, 3}, WarmProcesses: []float64{1, 1},
 	}
 }
 

@@ -60,6 +60,10 @@ func (b *bench) round(ctx context.Context, i int) error {
 	b.raw.PodStart = append(b.raw.PodStart, floor.start)
 	b.raw.BareInit = append(b.raw.BareInit, floor.init)
 	b.raw.BareFirstUp = append(b.raw.BareFirstUp, floor.up)
+	coldCount, err := b.logged(ctx, name)
+	if err != nil {
+		return err
+	}
 	for j := range b.options.warmPerCold {
 		bare, err := floor.again(ctx)
 		if err != nil {
@@ -72,6 +76,12 @@ func (b *bench) round(ctx context.Context, i int) error {
 		b.raw.BareUp = append(b.raw.BareUp, bare)
 		b.raw.Warm = append(b.raw.Warm, warm)
 	}
+	allCount, err := b.logged(ctx, name)
+	if err != nil {
+		return err
+	}
+	b.raw.ColdProcesses = append(b.raw.ColdProcesses, float64(coldCount))
+	b.raw.WarmProcesses = append(b.raw.WarmProcesses, float64(allCount-coldCount)/float64(b.options.warmPerCold))
 	fmt.Fprintf(os.Stderr, "round %d: cold %.2fs over %.2fs, warm %.2fs over %.2fs\n", i+1,
 		took, floor.start+floor.init+floor.up, last(b.raw.Warm), last(b.raw.BareUp))
 	return b.remove(ctx, name)

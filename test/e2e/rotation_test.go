@@ -6,6 +6,7 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -93,8 +94,11 @@ func TestRotatedTokenIsPickedUp(t *testing.T) {
 	s.must(s.Client.Update(s.ctx, credentials))
 	s.untilMounted("rotate", second)
 	s.must(s.Client.Delete(s.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "first"}}))
-
 	after := s.configMap("after")
+	if err := s.Client.Get(s.ctx, s.Key("after"), after); !apierrors.IsNotFound(err) {
+		t.Fatalf("the second object was made before the token was rotated: %v", err)
+	}
+	after = s.configMap("after")
 	s.until(after, "to be made with the second token", func() bool { return true })
 	if s.counts(first) || !s.counts(second) {
 		t.Errorf("the first token counts: %t, the second: %t", s.counts(first), s.counts(second))
