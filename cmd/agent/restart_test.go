@@ -87,8 +87,10 @@ func TestAKilledAgentReportsOnceThatTheOperationWasInterrupted(t *testing.T) {
 	if result.GetOutcome() != operation.Outcome_INTERRUPTED || result.GetReason() != operation.ReasonAborted {
 		t.Fatalf("outcome %v, reason %s: %s", result.GetOutcome(), result.GetReason(), result.GetMessage())
 	}
-	if !strings.Contains(result.GetMessage(), "restarted while pulumi up ran") {
-		t.Errorf("the message does not say what happened: %s", result.GetMessage())
+	for _, part := range []string{"restarted while pulumi up ran", "under way was creating testing:index:Sleep slow"} {
+		if !strings.Contains(result.GetMessage(), part) {
+			t.Errorf("the message lacks %q: %s", part, result.GetMessage())
+		}
 	}
 	// The manager offers it again, not knowing better: it does not run.
 	p.hub.offer(up("slow", nil))

@@ -88,6 +88,23 @@ func TestAMissingArtifactIsAskedForAgain(t *testing.T) {
 	}
 }
 
+func TestAStoreThatRefusesIsAskedAFewTimes(t *testing.T) {
+	p := newPod(t, cliDouble(t))
+	p.release()
+	source := p.store.put(t, yaml("outputs: {}\n"), "")
+	p.store.mu.Lock()
+	p.store.refusing = 2
+	p.store.mu.Unlock()
+	wantSuccess(t, p.hub.run(up("soon", source)))
+	p.store.mu.Lock()
+	p.store.refusing = 1000
+	p.store.mu.Unlock()
+	result := p.hub.run(up("never", p.store.put(t, yaml("description: another\n"), "")))
+	if result.GetReason() != operation.ReasonSourceFailed || !strings.Contains(result.GetMessage(), "403 Forbidden (not yours)") {
+		t.Errorf("reason %s: %s", result.GetReason(), result.GetMessage())
+	}
+}
+
 func TestSourcesInThePod(t *testing.T) {
 	p := newPod(t, cliDouble(t))
 	p.release()

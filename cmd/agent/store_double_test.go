@@ -25,7 +25,9 @@ type storeDouble struct {
 	archives map[string][]byte
 	// missing is how many requests are answered with 404 before the archive is there.
 	missing int
-	asked   int
+	// refusing is how many are answered with 403.
+	refusing int
+	asked    int
 }
 
 func newStoreDouble(tb testing.TB, hub *hubDouble) *storeDouble {
@@ -46,6 +48,11 @@ func (s *storeDouble) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.asked++
 	if r.Header.Get("Authorization") != "Bearer pod-token" {
 		http.Error(w, "who are you", http.StatusUnauthorized)
+		return
+	}
+	if s.refusing > 0 {
+		s.refusing--
+		http.Error(w, "not yours", http.StatusForbidden)
 		return
 	}
 	archive, ok := s.archives[strings.TrimPrefix(r.URL.Path, "/artifacts/")]

@@ -24,6 +24,8 @@ type Runner interface {
 	Run(ctx context.Context, op *operation.Operation, report func(*operation.Progress)) *operation.Result
 	// Version is the CLI's, once it is known.
 	Version() string
+	// Trace says how far an operation came that died with the agent before this one; empty where nothing tells.
+	Trace(uid string) string
 }
 
 // Agent is the pod's end of the operations.
@@ -75,7 +77,7 @@ func New(ctx context.Context, o Options) (*Agent, error) {
 	}
 	for _, entry := range o.Journal.Unfinished() {
 		a.log.Warn("an operation was under way when the agent ended", "update", entry.Name, "uid", entry.UID)
-		if err := o.Journal.Finish(interrupted(entry, a.now())); err != nil {
+		if err := o.Journal.Finish(interrupted(entry, o.Runner.Trace(entry.UID), a.now())); err != nil {
 			return nil, err
 		}
 	}
@@ -83,12 +85,15 @@ func New(ctx context.Context, o Options) (*Agent, error) {
 }
 
 // interrupted is the result of an operation that died with its agent.
-func interrupted(entry journal.Entry, now time.Time) *operation.Result {
+func interrupted(entry journal.Entry, trace string, now time.Time) *operation.Result {
+	if trace != "" {
+		trace = "; " + trace
+	}
 	return &operation.Result{
 		Uid: entry.UID, Name: entry.Name, Started: timestamppb.New(entry.Started), Ended: timestamppb.New(now),
 		Outcome: operation.Outcome_INTERRUPTED, Reason: operation.ReasonAborted,
 		Message: fmt.Sprintf("the container pulumi was restarted while pulumi %s ran, so the stack may be left locked or "+
-			"with pending operations; look at the pod's last state for the cause, such as OOMKilled", entry.Command),
+			"with pending operations; look at the pod's last state for the cause, such as OOMKilled%s", entry.Command, trace),
 	}
 }
 

@@ -43,23 +43,33 @@ func (f *Fetcher) Fetch(ctx context.Context, artifact *operation.Artifact) (stri
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
+	if err := f.insist(ctx, artifact, sum, dir); err != nil {
+		return "", err
+	}
+	return dir, nil
+}
+
+// insist tries until the artifact is there, or cannot be had.
+func (f *Fetcher) insist(ctx context.Context, artifact *operation.Artifact, sum, dir string) error {
 	ctx, cancel := context.WithTimeout(ctx, f.Patience)
 	defer cancel()
+	refusals := 0
 	for wait := firstWait; ; wait = min(2*wait, longestWait) {
 		err := f.try(ctx, artifact.GetUrl(), sum, dir)
-		if err == nil {
-			return dir, nil
-		}
-		var passing *passingError
-		if !errors.As(err, &passing) {
-			return "", err
+		switch {
+		case errors.As(err, new(*passingError)):
+		case errors.As(err, new(*refusedError)) && refusals < fewRefusals:
+			// A manager that has just taken over may not know the pod yet, and a token may be about to be replaced.
+			refusals++
+		default:
+			return err
 		}
 		f.Log.Info("the artifact cannot be fetched yet", "digest", artifact.GetDigest(), "error", err)
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return "", fmt.Errorf("fetch the artifact %s from %s: %w", artifact.GetDigest(), artifact.GetUrl(), err)
+			return fmt.Errorf("fetch the artifact %s from %s: %w", artifact.GetDigest(), artifact.GetUrl(), err)
 		case <-timer.C:
 		}
 	}
@@ -67,6 +77,9 @@ func (f *Fetcher) Fetch(ctx context.Context, artifact *operation.Artifact) (stri
 
 // passingError is one that may go away by itself.
 type passingError struct{ error }
+
+// refusedError is the store's answer to a pod that may not have the artifact.
+type refusedError struct{ error }
 
 func (f *Fetcher) try(ctx context.Context, url, sum, dir string) error {
 	token, err := f.Token()
@@ -86,15 +99,26 @@ func (f *Fetcher) try(ctx context.Context, url, sum, dir string) error {
 		return &passingError{err}
 	}
 	defer func() { _ = response.Body.Close() }()
-	switch {
-	case response.StatusCode == http.StatusOK:
+	if response.StatusCode == http.StatusOK {
 		return f.unpack(response.Body, sum, dir)
-	case response.StatusCode == http.StatusNotFound,
-		response.StatusCode == http.StatusTooManyRequests,
-		response.StatusCode >= http.StatusInternalServerError:
-		return &passingError{fmt.Errorf("the manager's store answered %s", response.Status)}
+	}
+	return answered(response)
+}
+
+// answered is the error for an answer without an archive.
+func answered(response *http.Response) error {
+	words, err := io.ReadAll(io.LimitReader(response.Body, maxWords))
+	if err != nil {
+		words = nil
+	}
+	err = fmt.Errorf("the manager's store answered %s (%s)", response.Status, strings.TrimSpace(string(words)))
+	switch code := response.StatusCode; {
+	case code == http.StatusNotFound, code == http.StatusTooManyRequests, code >= http.StatusInternalServerError:
+		return &passingError{err}
+	case code == http.StatusUnauthorized, code == http.StatusForbidden:
+		return &refusedError{err}
 	default:
-		return fmt.Errorf("the manager's store refused %s: %s", url, response.Status)
+		return err
 	}
 }
 
@@ -151,4 +175,7 @@ func (r *failureReader) Read(p []byte) (int, error) {
 const (
 	firstWait   = 100 * time.Millisecond
 	longestWait = 2 * time.Second
+	// fewRefusals are about three seconds.
+	fewRefusals = 4
+	maxWords    = 512
 )

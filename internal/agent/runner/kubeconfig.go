@@ -41,10 +41,14 @@ func (r *Runner) kubeconfig(run *run) (*settings.Item, error) {
 		item.Text, item.Secret = string(text), true
 		return item, nil
 	default:
-		text, why := r.generate(run)
-		if why != "" {
-			r.Log.Info("no kubeconfig is generated for the program", "why", why)
-			run.notes = append(run.notes, "no kubeconfig was generated: "+why)
+		if theirs := run.env.kubeconfig(); theirs != "" {
+			r.Log.Info("no kubeconfig is generated for the program", "why", theirs)
+			return nil, nil
+		}
+		text, err := r.generate()
+		if err != nil {
+			r.Log.Info("no kubeconfig is generated for the program", "why", err.Error())
+			run.notes = append(run.notes, "no kubeconfig was generated: "+err.Error())
 			return nil, nil
 		}
 		item.Text = string(text)
@@ -52,25 +56,26 @@ func (r *Runner) kubeconfig(run *run) (*settings.Item, error) {
 	}
 }
 
-// generate makes the kubeconfig of the pod, or says why there is none. What the user gave the pod goes first: a provider
-// would not look at it once the configuration names a cluster.
-func (r *Runner) generate(run *run) (text []byte, why string) {
-	if path, ok := run.env.lookup("KUBECONFIG"); ok && path != "" {
-		return nil, "the pod's environment sets KUBECONFIG"
-	}
-	if home, ok := run.env.lookup("HOME"); ok && exists(filepath.Join(home, ".kube", "config")) {
-		return nil, "there is a " + filepath.Join(home, ".kube", "config")
-	}
-	text, err := kubeconfig.Build(kubeconfig.Inputs{
+// generate makes the kubeconfig of the pod.
+func (r *Runner) generate() ([]byte, error) {
+	return kubeconfig.Build(kubeconfig.Inputs{
 		Namespace: r.Pod.Namespace, NoClusterDNS: r.Pod.NoClusterDNS,
 		Host: r.Pod.ServiceHost, Port: r.Pod.ServicePort,
 		TokenPath: r.Pod.TokenPath, HasToken: exists(r.Pod.TokenPath),
 		CAPath: r.Pod.CAPath, HasCA: exists(r.Pod.CAPath),
 	})
-	if err != nil {
-		return nil, err.Error()
+}
+
+// kubeconfig says where the user gave the pod a kubeconfig; empty for nowhere. It goes first: a provider would not look
+// at it once the stack's configuration names a cluster.
+func (e environment) kubeconfig() string {
+	if e["KUBECONFIG"] != "" {
+		return "the pod's environment sets KUBECONFIG"
 	}
-	return text, ""
+	if path := filepath.Join(e["HOME"], ".kube", "config"); e["HOME"] != "" && exists(path) {
+		return "there is a " + path
+	}
+	return ""
 }
 
 // write replaces a file at once.

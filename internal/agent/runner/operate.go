@@ -17,7 +17,7 @@ import (
 
 // operate runs the operation's one process and follows its events.
 func (r *Runner) operate(ctx context.Context, run *run) error {
-	path := filepath.Join(r.State, "events", run.op.GetUid()+".json")
+	path := r.eventLog(run.op.GetUid())
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("make a place for the engine's events: %w", err)
 	}
@@ -121,6 +121,23 @@ func withoutSecrets(outputs map[string]*operation.Output) map[string]*operation.
 	}
 	return plain
 }
+
+// Trace says how far an operation came that died with the agent before this one.
+func (r *Runner) Trace(uid string) string {
+	path := r.eventLog(uid)
+	if !exists(path) {
+		return ""
+	}
+	defer r.forget(path)
+	tracker := engine.NewTracker()
+	if err := engine.NewLog(path).Drain(tracker); err != nil {
+		return ""
+	}
+	return doneWords(tracker)
+}
+
+// eventLog is where the engine's events of an operation go.
+func (r *Runner) eventLog(uid string) string { return filepath.Join(r.State, "events", uid+".json") }
 
 // forget removes an event log.
 func (r *Runner) forget(path string) {
