@@ -42,8 +42,6 @@ const (
 	ReasonWorkspaceFailed = "WorkspaceFailed"
 	// ReasonUpdateFailed with Stalled=True: the update failed as often as it is tried.
 	ReasonUpdateFailed = "UpdateFailed"
-	// ReasonPulumiVersionTooLow with Stalled=True: the image's Pulumi CLI is too old.
-	ReasonPulumiVersionTooLow = "PulumiVersionTooLow"
 	// ReasonNamespaceTerminating with Stalled=True: the namespace goes and no pod can destroy the stack in it.
 	ReasonNamespaceTerminating = "NamespaceTerminating"
 )
