@@ -71,12 +71,15 @@ func (b *bench) untilAllReady(ctx context.Context) error {
 	return nil
 }
 
-// untilAsleep waits for the pods to go. If they do not, the memory tells.
+// untilAsleep waits for the pods to go. If they do not, the figure of their memory tells.
 func (b *bench) untilAsleep(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, b.options.idle+idleSlack)
 	defer cancel()
 	for i := range b.options.fleet {
-		_ = b.UntilGone(ctx, b.Pod(fleetName(i)), "to be asleep")
+		if err := b.UntilGone(ctx, b.Pod(fleetName(i)), "to be asleep"); err != nil {
+			fmt.Fprintln(os.Stderr, "fleet:", err)
+			return
+		}
 	}
 }
 

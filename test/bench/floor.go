@@ -94,8 +94,10 @@ func (f *floor) time(ctx context.Context, command string) (float64, error) {
 	return time.Duration(nanoseconds).Seconds(), nil
 }
 
-func (f *floor) end(ctx context.Context) {
-	if err := f.bench.Kill(ctx, f.pod); err == nil {
-		_ = f.bench.UntilGone(ctx, f.pod, "to be gone")
+// end removes the pod and waits until it is gone, so that it weighs on nothing that follows.
+func (f *floor) end(ctx context.Context) error {
+	if err := f.bench.Kill(ctx, f.pod); err != nil {
+		return err
 	}
+	return f.bench.UntilGone(ctx, f.pod, "to be gone")
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -43,14 +44,14 @@ func (b *bench) alternate(ctx context.Context) error {
 	return nil
 }
 
-func (b *bench) round(ctx context.Context, i int) error {
+func (b *bench) round(ctx context.Context, i int) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	floor, err := b.startFloor(ctx, fmt.Sprintf("floor-%d", i))
 	if err != nil {
 		return err
 	}
-	defer floor.end(context.WithoutCancel(ctx))
+	defer func() { err = errors.Join(err, floor.end(context.WithoutCancel(ctx))) }()
 	name := fmt.Sprintf("cold-%d", i)
 	took, err := b.cold(ctx, name)
 	if err != nil {
@@ -121,7 +122,7 @@ func (b *bench) untilDone(ctx context.Context, stack *pulumiv1.Stack, done func(
 		return err
 	}
 	if failed() {
-		return fmt.Errorf("Stack %s failed: %s", stack.Name, stack.Status.LastUpdate.Message)
+		return fmt.Errorf("the update of Stack %s failed: %s", stack.Name, stack.Status.LastUpdate.Message)
 	}
 	return nil
 }

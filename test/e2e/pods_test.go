@@ -53,9 +53,9 @@ func (s *story) goesToSleep(name string, last autov1alpha1.Update) types.UID {
 	s.t.Helper()
 	pod := s.Pod(name)
 	s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(pod), pod))
-	uid, removed := pod.UID, time.Time{}
+	uid := pod.UID
 	s.until(pod, "to be removed", func() bool { return pod.DeletionTimestamp != nil })
-	removed = pod.DeletionTimestamp.Add(-time.Duration(*pod.DeletionGracePeriodSeconds) * time.Second)
+	removed := pod.DeletionTimestamp.Add(-time.Duration(*pod.DeletionGracePeriodSeconds) * time.Second)
 	s.untilGone(pod, "to be gone")
 	if pod.UID != uid {
 		s.t.Errorf("the pod was replaced in between")

@@ -26,8 +26,9 @@ const (
 // story is a test with a namespace of its own on the cluster.
 type story struct {
 	*stage.Namespace
-	t   *testing.T
-	ctx context.Context
+	t *testing.T
+	// ctx ends with the test; a story is told in it from its beginning to its end.
+	ctx context.Context //nolint:containedctx // a story is the test's call frame
 }
 
 // begin starts a story, or skips the test if there is no cluster to tell it on. Namespaces enforce the

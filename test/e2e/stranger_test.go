@@ -149,8 +149,8 @@ func TestStrangersGetNothing(t *testing.T) {
 	s.program("other", strings.ReplaceAll(greeting, "hello", "good day"))
 	s.untilReady(s.stack("real", "greeting"))
 	s.untilReady(s.stack("other", "other"))
-	real, other, workspace, otherWorkspace := s.Pod("real"), s.Pod("other"), s.Workspace("real"), s.Workspace("other")
-	for _, object := range []client.Object{real, other, workspace, otherWorkspace} {
+	own, other, workspace, otherWorkspace := s.Pod("real"), s.Pod("other"), s.Workspace("real"), s.Workspace("other")
+	for _, object := range []client.Object{own, other, workspace, otherWorkspace} {
 		s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(object), object))
 	}
 	if workspace.Spec.Flux == nil || otherWorkspace.Spec.Flux == nil || workspace.Spec.Flux.Digest == otherWorkspace.Spec.Flux.Digest {
@@ -166,7 +166,7 @@ func TestStrangersGetNothing(t *testing.T) {
 	}{
 		"NoToken":            {token: ""},
 		"Nonsense":           {token: "nonsense"},
-		"APIServersAudience": {token: s.token("", real)},
+		"APIServersAudience": {token: s.token("", own)},
 		"BoundToNoPod":       {token: s.token(autov1alpha1.TokenAudience, nil)},
 		"LabelledByHand":     {token: s.token(autov1alpha1.TokenAudience, s.handMade("labelled", nil))},
 		"OwnedByHand":        {token: s.token(autov1alpha1.TokenAudience, s.handMade("owned", workspace))},
@@ -178,7 +178,7 @@ func TestStrangersGetNothing(t *testing.T) {
 		})
 	}
 	t.Run("TheRightPodGetsBoth", func(t *testing.T) {
-		token := s.token(autov1alpha1.TokenAudience, real)
+		token := s.token(autov1alpha1.TokenAudience, own)
 		if got, err := door.fetch(t.Context(), digest, token); err != nil || got != http.StatusOK {
 			t.Errorf("the artifact: status %d, %v", got, err)
 		}
@@ -225,11 +225,11 @@ func TestAnImpostorPodIsRefused(t *testing.T) {
 	s.program("greeting", greeting)
 	stack := s.stack("real", "greeting")
 	s.untilReady(stack)
-	real := s.Pod("real")
-	s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(real), real))
+	own := s.Pod("real")
+	s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(own), own))
 
-	impostor := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "impostor", Labels: real.Labels, Annotations: real.Annotations}}
-	impostor.Spec = *real.Spec.DeepCopy()
+	impostor := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "impostor", Labels: own.Labels, Annotations: own.Annotations}}
+	impostor.Spec = *own.Spec.DeepCopy()
 	impostor.Spec.NodeName = ""
 	s.must(s.Client.Create(s.ctx, impostor))
 	s.until(impostor, "to run", func() bool { return running(impostor) })
@@ -239,8 +239,8 @@ func TestAnImpostorPodIsRefused(t *testing.T) {
 	s.request(stack, "go")
 	update := s.updates("real", 2)
 	for _, u := range update {
-		if u.Status.PodUID != string(real.UID) {
-			t.Errorf("Update %s was given to pod %s, not to %s", u.Name, u.Status.PodUID, real.UID)
+		if u.Status.PodUID != string(own.UID) {
+			t.Errorf("Update %s was given to pod %s, not to %s", u.Name, u.Status.PodUID, own.UID)
 		}
 	}
 	if strings.Contains(log, "running pulumi up") {

@@ -18,11 +18,18 @@ const Unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
 // Plain returns properties as Go values, secrets in clear.
 func Plain(properties *structpb.Struct) map[string]any {
-	plain, _ := reveal(properties.AsMap()).(map[string]any)
-	if plain == nil {
-		plain = map[string]any{}
+	if plain, isMap := reveal(properties.AsMap()).(map[string]any); isMap && plain != nil {
+		return plain
 	}
-	return plain
+	return map[string]any{}
+}
+
+// Text is a property that is a string; empty if there is none.
+func Text(properties map[string]any, name string) string {
+	if value, isText := properties[name].(string); isText {
+		return value
+	}
+	return ""
 }
 
 // Secret marks a value as secret.

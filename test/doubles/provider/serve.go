@@ -18,13 +18,17 @@ const maxMessage = 400 << 20
 
 // Serve runs the plugin until the engine ends it. The engine reads the port from the first line of out.
 func Serve(out io.Writer, plugin pulumirpc.ResourceProviderServer) error {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return fmt.Errorf("listening for the engine: %w", err)
 	}
 	server := grpc.NewServer(grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage))
 	pulumirpc.RegisterResourceProviderServer(server, plugin)
-	if _, err := fmt.Fprintln(out, listener.Addr().(*net.TCPAddr).Port); err != nil {
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		return fmt.Errorf("reading the port: %w", err)
+	}
+	if _, err := fmt.Fprintln(out, port); err != nil {
 		return fmt.Errorf("telling the engine the port: %w", err)
 	}
 	return server.Serve(listener)

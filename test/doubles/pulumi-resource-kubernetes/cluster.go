@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/gantry-operator/gantry/test/doubles/provider"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -88,14 +89,14 @@ func expand(path string) (string, error) {
 // sameCluster tells whether two configurations mean the same cluster. Users and namespaces may differ:
 // only another cluster replaces what is in it.
 func sameCluster(olds, news map[string]any) (bool, error) {
-	oldID, newID := text(olds, "clusterIdentifier"), text(news, "clusterIdentifier")
+	oldID, newID := provider.Text(olds, "clusterIdentifier"), provider.Text(news, "clusterIdentifier")
 	if oldID != newID && oldID != "" {
 		return false, nil
 	}
 	if oldID != "" {
 		return true, nil
 	}
-	before, after := text(olds, "kubeconfig"), text(news, "kubeconfig")
+	before, after := provider.Text(olds, "kubeconfig"), provider.Text(news, "kubeconfig")
 	if before == "" || after == "" || before == after {
 		return true, nil
 	}
@@ -118,9 +119,4 @@ func active(config *clientcmdapi.Config) *clientcmdapi.Cluster {
 		return nil
 	}
 	return config.Clusters[current.Cluster]
-}
-
-func text(values map[string]any, name string) string {
-	value, _ := values[name].(string)
-	return value
 }

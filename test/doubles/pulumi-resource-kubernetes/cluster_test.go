@@ -8,10 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gantry-operator/gantry/test/doubles/provider"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"google.golang.org/protobuf/types/known/structpb"
-
-	"github.com/gantry-operator/gantry/test/doubles/provider"
 )
 
 const kubeconfigA = `{apiVersion: v1, kind: Config, current-context: a,
@@ -93,7 +92,7 @@ func TestNamesAreKeptFromRunToRun(t *testing.T) {
 }
 
 func TestTheServersWordsArePassedOn(t *testing.T) {
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusForbidden)
 		_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":"configmaps \"a\" is forbidden: User \"u\" cannot patch"}`))

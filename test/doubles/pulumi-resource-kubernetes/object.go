@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gantry-operator/gantry/test/doubles/provider"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
-
-	"github.com/gantry-operator/gantry/test/doubles/provider"
 )
 
 // kind is what the provider knows of a resource type.
@@ -58,7 +57,7 @@ func (k kind) complete(inputs, olds map[string]any, resource, namespace string) 
 	if metadata["name"] != nil {
 		return inputs, nil
 	}
-	if before, found, _ := unstructured.NestedString(olds, "metadata", "name"); found && strings.HasPrefix(before, resource+"-") {
+	if _, before := splitID(k.identity(olds)); strings.HasPrefix(before, resource+"-") {
 		metadata["name"] = before
 		return inputs, nil
 	}
@@ -72,9 +71,11 @@ func (k kind) complete(inputs, olds map[string]any, resource, namespace string) 
 
 // identity is what makes an object another one.
 func (k kind) identity(inputs map[string]any) string {
-	name, _, _ := unstructured.NestedString(inputs, "metadata", "name")
-	namespace, _, _ := unstructured.NestedString(inputs, "metadata", "namespace")
-	return idOf(namespace, name)
+	metadata, given := inputs["metadata"].(map[string]any)
+	if !given {
+		return ""
+	}
+	return idOf(provider.Text(metadata, "namespace"), provider.Text(metadata, "name"))
 }
 
 // idOf is the resource's ID.

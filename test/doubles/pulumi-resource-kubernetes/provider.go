@@ -3,9 +3,8 @@ package main
 import (
 	"context"
 
-	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
-
 	"github.com/gantry-operator/gantry/test/doubles/provider"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 )
 
 // kubernetes is the provider.
@@ -43,13 +42,8 @@ func (k *kubernetes) DiffConfig(_ context.Context, r *pulumirpc.DiffRequest) (*p
 // Configure connects to the cluster.
 func (k *kubernetes) Configure(_ context.Context, r *pulumirpc.ConfigureRequest) (*pulumirpc.ConfigureResponse, error) {
 	inputs := provider.Plain(r.GetArgs())
-	if len(inputs) == 0 {
-		for name, value := range r.GetVariables() {
-			inputs[name[len("kubernetes:config:"):]] = value
-		}
-	}
-	k.cluster, k.unreachable = connect(text(inputs, "kubeconfig"))
-	if namespace := text(inputs, "namespace"); namespace != "" {
+	k.cluster, k.unreachable = connect(provider.Text(inputs, "kubeconfig"))
+	if namespace := provider.Text(inputs, "namespace"); namespace != "" {
 		k.cluster.namespace = namespace
 	}
 	return &pulumirpc.ConfigureResponse{SupportsPreview: true}, nil

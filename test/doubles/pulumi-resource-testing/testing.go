@@ -9,10 +9,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gantry-operator/gantry/test/doubles/provider"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"google.golang.org/protobuf/types/known/emptypb"
-
-	"github.com/gantry-operator/gantry/test/doubles/provider"
 )
 
 // errCanceled is what a resource ends with when the engine asked for the end.
@@ -68,7 +67,7 @@ func (t *testProvider) Create(ctx context.Context, r *pulumirpc.CreateRequest) (
 			return nil, err
 		}
 	}
-	if secret, _ := inputs["secret"].(bool); secret && kind == "testing:index:Echo" {
+	if inputs["secret"] == true && kind == "testing:index:Echo" {
 		inputs["value"] = provider.Secret(inputs["value"])
 	}
 	outputs, err := provider.Properties(inputs)
@@ -105,7 +104,10 @@ func (t *testProvider) create(ctx context.Context, kind string, inputs map[strin
 }
 
 func (t *testProvider) sleep(ctx context.Context, inputs map[string]any) error {
-	seconds, _ := inputs["seconds"].(float64)
+	seconds, given := inputs["seconds"].(float64)
+	if !given {
+		return errors.New("seconds is not a number")
+	}
 	timer := time.NewTimer(time.Duration(seconds * float64(time.Second)))
 	defer timer.Stop()
 	select {
@@ -116,14 +118,13 @@ func (t *testProvider) sleep(ctx context.Context, inputs map[string]any) error {
 		return errCanceled
 	}
 	path := t.log
-	if given, _ := inputs["log"].(string); given != "" {
-		path = given
+	if own := provider.Text(inputs, "log"); own != "" {
+		path = own
 	}
 	if path == "" {
 		return nil
 	}
-	label, _ := inputs["label"].(string)
-	return appendLine(path, "create "+label)
+	return appendLine(path, "create "+provider.Text(inputs, "label"))
 }
 
 // appendLine adds a line in one write, so that lines of several processes do not mix.

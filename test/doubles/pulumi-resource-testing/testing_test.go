@@ -2,16 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/gantry-operator/gantry/test/doubles/provider"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/structpb"
-
-	"github.com/gantry-operator/gantry/test/doubles/provider"
 )
 
 func create(t *testing.T, plugin *testProvider, kind string, inputs map[string]any) (*pulumirpc.CreateResponse, error) {
@@ -44,7 +44,7 @@ func TestSleepEndsWhenItIsCanceled(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := create(t, plugin, "Sleep", map[string]any{"seconds": 3600.0})
-	if err != errCanceled {
+	if !errors.Is(err, errCanceled) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := os.Stat(log); !os.IsNotExist(err) {

@@ -78,7 +78,7 @@ func (n *Namespace) Workspace(name string) *autov1alpha1.Workspace {
 func (n *Namespace) ApplyProgram(ctx context.Context, name, program string) error {
 	body := map[string]any{}
 	if err := yaml.Unmarshal([]byte(program), &body); err != nil {
-		return fmt.Errorf("Program %s: %w", name, err)
+		return fmt.Errorf("the text of Program %s: %w", name, err)
 	}
 	object := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": pulumiv1.GroupVersion.String(),

@@ -40,13 +40,14 @@ func (s *Stage) Throughout(ctx context.Context, object client.Object, fails func
 		}
 		return failure != nil
 	})
-	if failure != nil {
+	switch {
+	case failure != nil:
 		return failure
+	case ctx.Err() != nil:
+		return nil //nolint:nilerr // the end of ctx is the end of the watch
+	default:
+		return err
 	}
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
 
 func (s *Stage) observe(ctx context.Context, object client.Object, what string, done func(exists bool) bool) error {
@@ -129,7 +130,11 @@ func (s *Stage) listOf(object client.Object) (client.ObjectList, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the list of %s: %w", kind.Kind, err)
 	}
-	return list.(client.ObjectList), nil
+	objects, isList := list.(client.ObjectList)
+	if !isList {
+		return nil, fmt.Errorf("%T is no list of objects", list)
+	}
+	return objects, nil
 }
 
 // set copies one object over another of the same type.
