@@ -45,6 +45,12 @@ func typeOf(kind autov1alpha1.UpdateType) operation.Type {
 // build makes the operation of an Update from its spec and its Workspace. A failure is one of the Workspace's spec, for
 // a person to mend.
 func build(o Observed) (*operation.Operation, *failure.TerminalError) {
+	if unreadable := o.Update.Spec.Unreadable; unreadable != "" {
+		return nil, failure.NewTerminal(ReasonInvalidSpec, "spec cannot be read: %s", unreadable)
+	}
+	if unreadable := o.Workspace.Spec.Unreadable; unreadable != "" {
+		return nil, failure.NewTerminal(ReasonWorkspaceInvalid, "the spec of the Workspace cannot be read: %s", unreadable)
+	}
 	source, err := sourceOf(o.Workspace.Spec, o.Settings)
 	if err != nil {
 		return nil, err

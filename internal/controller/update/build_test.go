@@ -150,6 +150,7 @@ func TestWorkspacesThatMakeNoOperation(t *testing.T) {
 		"TwoSources":       {config(autov1alpha1.ConfigItem{ValueFrom: &autov1alpha1.ConfigValueFrom{Env: "A", Path: "/a"}}), ReasonWorkspaceInvalid, `"db:password" needs exactly one`},
 		"ValueAndFrom":     {config(autov1alpha1.ConfigItem{Value: secret, ValueFrom: &autov1alpha1.ConfigValueFrom{Env: "A"}}), ReasonWorkspaceInvalid, `"db:password" has both`},
 		"KubeconfigNoName": {autov1alpha1.WorkspaceSpec{Kubeconfig: &autov1alpha1.KubeconfigSource{Type: autov1alpha1.KubeconfigSecret}}, ReasonWorkspaceInvalid, "secretRef"},
+		"Unreadable":       {autov1alpha1.WorkspaceSpec{Unreadable: "resources: too large"}, ReasonWorkspaceInvalid, "cannot be read: resources"},
 		"KubeconfigType":   {autov1alpha1.WorkspaceSpec{Kubeconfig: &autov1alpha1.KubeconfigSource{Type: "Magic"}}, ReasonWorkspaceInvalid, `"Magic"`},
 	}
 	for name, test := range tests {

@@ -102,6 +102,9 @@ func (r *Reconciler) build(o *Observed) error {
 	}
 	o.HasCA = settings.CA != ""
 	o.IdleTimeout, o.Invalid = idleTimeout(&o.Workspace.Spec, r.IdleTimeout)
+	if unreadable := o.Workspace.Spec.Unreadable; unreadable != "" {
+		o.Invalid = &pod.InvalidError{Path: "spec", Problem: "cannot be read: " + unreadable}
+	}
 	if o.Invalid != nil || !o.HasCA {
 		return nil //nolint:nilerr // an invalid spec is observed, not returned: the plan says what to do of it
 	}

@@ -359,6 +359,19 @@ func TestInvalidTemplateStalls(t *testing.T) {
 	w.expectCalls("create demo-workspace-0", "apply status")
 }
 
+// What cannot be read is known only where the object was decoded, so it is put into what is observed.
+func TestUnreadableSpecMakesNoPod(t *testing.T) {
+	ws := workspaceObject()
+	ws.Spec.Unreadable = "resources: too large"
+	o := &Observed{Workspace: ws}
+	if err := newWorld(t, ws).build(o); err != nil {
+		t.Fatal(err)
+	}
+	if o.Built != nil || o.Invalid == nil || reasonOf(o.Invalid) != ReasonSpecInvalid || !strings.Contains(o.Invalid.Error(), "resources: too large") {
+		t.Errorf("built %v, invalid %v", o.Built, o.Invalid)
+	}
+}
+
 func TestNoPodWithoutCA(t *testing.T) {
 	w := newWorld(t, workspaceObject(), update("next", ""))
 	ca := ""
