@@ -82,6 +82,23 @@ func TestUpdateDeletedInTheMiddle(t *testing.T) {
 	}
 }
 
+func TestStackDeletedInTheMiddle(t *testing.T) {
+	t.Parallel()
+	s := begin(t, "leave")
+	before := s.inTheMiddle("leave")
+	stack := s.Stack("leave")
+	s.must(s.Client.Get(s.ctx, s.Key("leave"), stack))
+	s.must(s.Patch(s.ctx, stack, `{spec: {destroyOnFinalize: true}}`))
+	began := time.Now()
+	s.must(s.Client.Delete(s.ctx, stack))
+	s.untilGone(before.update, "to be canceled and gone")
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %s: the operation was not canceled", took)
+	}
+	s.untilGone(stack, "to be destroyed and gone")
+	s.event(stack, pulumiv1.EventStackDestroyed)
+}
+
 func TestReclaimedWorkspace(t *testing.T) {
 	t.Parallel()
 	s := begin(t, "reclaim")

@@ -5,6 +5,7 @@
 package stack
 
 import (
+	"fmt"
 	"time"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
@@ -44,6 +45,8 @@ const (
 	Run
 	// Supersede deletes the Update under way, which no pod has begun, so that a newer one can be made.
 	Supersede
+	// Cancel deletes the Update under way, which ends its operation gracefully.
+	Cancel
 	// Reclaim deletes the Workspace after a success.
 	Reclaim
 	// Release removes the finalizer.
@@ -70,7 +73,7 @@ type check func(Observed, time.Time) *Step
 // checks lists what a plan asks, in order. The order is the controller's policy.
 func checks() []check {
 	return []check{
-		updateOutdated, updateUnderWay, specUnreadable,
+		updateOutdated, updateUnwanted, updateUnderWay, specUnreadable,
 		resourcesKept, nothingApplied, resourcesDestroyed, childrenCollected,
 		specInvalid, sourceUnavailable, workspaceGoing,
 		upToDate, prerequisiteUnmet,
@@ -114,6 +117,16 @@ func updateOutdated(o Observed, _ time.Time) *Step {
 		return nil
 	}
 	return &Step{Act: Supersede, State: conditions.Reconciling(pulumiv1.ReasonStackProcessing, "the update that was waiting to start gives way to a newer one")}
+}
+
+// updateUnwanted: the Stack goes, so that what runs for it is not worth finishing. It ends gracefully, with its state
+// saved; what it made is on record there for the destroy.
+func updateUnwanted(o Observed, _ time.Time) *Step {
+	if !deleting(o.Stack) || o.Update == nil || !o.Update.DeletionTimestamp.IsZero() || o.Update.Spec.Type == autov1alpha1.DestroyUpdate {
+		return nil
+	}
+	return &Step{Act: Cancel, State: conditions.Reconciling(pulumiv1.ReasonStackProcessing,
+		fmt.Sprintf("the Stack goes, so that %s %s is being canceled", o.Update.Spec.Type, o.Update.Name))}
 }
 
 // updateUnderWay: nothing else happens while an Update is not complete.

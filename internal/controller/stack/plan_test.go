@@ -127,6 +127,13 @@ func TestPlan(t *testing.T) {
 		"UpdateOutdatedSource":     {"so does a new revision", world(under(""), revision("8")), want{act: Supersede, state: "StackProcessing"}},
 		"UpdateOutdatedByDeletion": {"a deletion does not wait for a pod that cannot start", world(under(""), goes), want{act: Supersede, state: "StackProcessing"}},
 
+		"UpdateUnwanted": {"a deletion cancels what runs", world(under("pod"), goes), want{act: Cancel, state: "StackProcessing"}},
+		"UpdateUnwantedEnding": {"once", world(under("pod"), goes, func(o *Observed) {
+			now := metav1.NewTime(noon)
+			o.Update.DeletionTimestamp = &now
+		}), want{state: "StackProcessing"}},
+		"DestroyIsWanted": {"a destroy is not canceled", world(under("pod"), goes, func(o *Observed) { o.Update.Spec.Type = autov1alpha1.DestroyUpdate }), want{state: "StackProcessing"}},
+
 		"SourceMissing": {"a source may come by itself", world(neverRan, func(o *Observed) { o.SourceErr = failure.NewWaiting(pulumiv1.ReasonSourceUnavailable, "none") }),
 			want{state: "SourceUnavailable", after: sourcePoll}},
 		"SpecInvalid": {"what cannot work needs a person", world(neverRan, func(o *Observed) { o.DesiredErr = failure.NewTerminal(pulumiv1.ReasonSpecInvalid, "bad") }),

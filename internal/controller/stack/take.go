@@ -27,6 +27,10 @@ func (r *Reconciler) take(ctx context.Context, stack *pulumiv1.Stack, o Observed
 		if err := r.supersede(ctx, o.Update); err != nil {
 			return err
 		}
+	case Cancel:
+		if err := r.cancel(ctx, o.Update); err != nil {
+			return err
+		}
 	case Reclaim:
 		if err := r.reclaim(ctx, o.Workspace); err != nil {
 			return err
@@ -102,6 +106,11 @@ func refusal(err error, stack *pulumiv1.Stack) *Step {
 func (r *Reconciler) supersede(ctx context.Context, update *autov1alpha1.Update) error {
 	preconditions := client.Preconditions{UID: &update.UID, ResourceVersion: &update.ResourceVersion}
 	return client.IgnoreNotFound(r.Client.Delete(ctx, update, preconditions))
+}
+
+// cancel deletes an Update that has begun. Its finalizer keeps it until the operation is over.
+func (r *Reconciler) cancel(ctx context.Context, update *autov1alpha1.Update) error {
+	return client.IgnoreNotFound(r.Client.Delete(ctx, update, client.Preconditions{UID: &update.UID}))
 }
 
 func (r *Reconciler) reclaim(ctx context.Context, workspace *autov1alpha1.Workspace) error {
