@@ -20,22 +20,11 @@ import (
 // take does the one step planned. The status is written once, before anything is made that it has to tell of: a name
 // on record that does not exist is harmless, a running Update that is not on record is not.
 func (r *Reconciler) take(ctx context.Context, stack *pulumiv1.Stack, o Observed, step *Step) error {
-	switch step.Act {
-	case Run:
+	if step.Act == Run {
 		return r.run(ctx, stack, o, step)
-	case Supersede:
-		if err := r.supersede(ctx, o.Update); err != nil {
-			return err
-		}
-	case Cancel:
-		if err := r.cancel(ctx, o.Update); err != nil {
-			return err
-		}
-	case Reclaim:
-		if err := r.reclaim(ctx, o.Workspace); err != nil {
-			return err
-		}
-	case Nothing, Release: // after the status is written
+	}
+	if err := r.clear(ctx, o, step); err != nil {
+		return err
 	}
 	for _, touch := range step.Touch {
 		if err := r.touch(ctx, touch); err != nil {
@@ -52,6 +41,22 @@ func (r *Reconciler) take(ctx context.Context, stack *pulumiv1.Stack, o Observed
 		return r.release(ctx, stack)
 	}
 	return nil
+}
+
+// clear deletes what a step wants gone. The preconditions make sure that it is what the step was planned for: an Update
+// that gives way must not be begun in the meantime; one that is canceled is kept by its finalizer until that is over.
+func (r *Reconciler) clear(ctx context.Context, o Observed, step *Step) error {
+	var err error
+	switch update, workspace := o.Update, o.Workspace; step.Act {
+	case Supersede:
+		err = r.Client.Delete(ctx, update, client.Preconditions{UID: &update.UID, ResourceVersion: &update.ResourceVersion})
+	case Cancel:
+		err = r.Client.Delete(ctx, update, client.Preconditions{UID: &update.UID})
+	case Reclaim:
+		err = r.Client.Delete(ctx, workspace, client.Preconditions{UID: &workspace.UID})
+	default:
+	}
+	return client.IgnoreNotFound(err)
 }
 
 // run applies the Workspace, puts the Update on record and creates it. Where the API server refuses the Workspace, the
@@ -100,21 +105,6 @@ func refusal(err error, stack *pulumiv1.Stack) *Step {
 		return &Step{State: conditions.Stalled(pulumiv1.ReasonSpecInvalid, "the API server refuses the Workspace: "+err.Error())}
 	}
 	return nil
-}
-
-// supersede deletes an Update that no pod has begun. The precondition makes sure that none begins it in the meantime.
-func (r *Reconciler) supersede(ctx context.Context, update *autov1alpha1.Update) error {
-	preconditions := client.Preconditions{UID: &update.UID, ResourceVersion: &update.ResourceVersion}
-	return client.IgnoreNotFound(r.Client.Delete(ctx, update, preconditions))
-}
-
-// cancel deletes an Update that has begun. Its finalizer keeps it until the operation is over.
-func (r *Reconciler) cancel(ctx context.Context, update *autov1alpha1.Update) error {
-	return client.IgnoreNotFound(r.Client.Delete(ctx, update, client.Preconditions{UID: &update.UID}))
-}
-
-func (r *Reconciler) reclaim(ctx context.Context, workspace *autov1alpha1.Workspace) error {
-	return client.IgnoreNotFound(r.Client.Delete(ctx, workspace, client.Preconditions{UID: &workspace.UID}))
 }
 
 // touch asks an outdated prerequisite to run again, once per update it ran.
