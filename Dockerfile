@@ -5,6 +5,7 @@
 FROM --platform=$BUILDPLATFORM golang:1.26.8-bookworm AS build
 ARG TARGETOS
 ARG TARGETARCH
+ARG VERSION=dev
 WORKDIR /source
 COPY go.mod go.sum ./
 RUN go mod download
@@ -13,7 +14,7 @@ COPY cmd cmd
 COPY internal internal
 # The agent is copied into images of all kinds: it must be static.
 ENV CGO_ENABLED=0
-RUN GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false -ldflags "-s -w" -o /out/ ./cmd/manager ./cmd/agent
+RUN GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o /out/ ./cmd/manager ./cmd/agent
 
 FROM debian:12.12-slim
 RUN apt-get update \
