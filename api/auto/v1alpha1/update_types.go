@@ -139,9 +139,10 @@ func (s *UpdateStatus) UnmarshalJSON(data []byte) error {
 
 // UpdateProgress is how far an operation is.
 type UpdateProgress struct {
-	// done is the number of resources that are done.
+	// done is the number of resources that are done. It is always written: what is applied must not become an empty
+	// object, which the API server turns into a null and refuses.
 	// +optional
-	Done int32 `json:"done,omitempty"`
+	Done int32 `json:"done"`
 	// step is what is being done now, such as "creating kubernetes:core/v1:Namespace demo".
 	// +optional
 	Step string `json:"step,omitempty"`
