@@ -395,3 +395,31 @@ func TestCrashes(t *testing.T) {
 		})
 	}
 }
+
+// A Stack whose source Gantry does not fetch is not run, but what PKO made of it can be destroyed.
+func TestDestroyWithoutASourceThatCanBeHad(t *testing.T) {
+	c := newCluster(t, demo(func(s *pulumiv1.Stack) {
+		s.Spec.ProgramRef, s.Spec.ProjectRepo, s.Spec.DestroyOnFinalize = nil, "https://git.example/x.git", true
+		s.Finalizers = []string{pulumiv1.Finalizer}
+		s.Status.ProjectInfo = &autov1alpha1.ProjectInfo{Name: "p", Runtime: "nodejs"}
+	}))
+	c.reconcile()
+	if got := c.state(); got != "Ready=False/NotReadyStalled Stalled=True/SpecInvalid " || len(c.updates()) != 0 {
+		t.Errorf("alive: %swith %d updates", got, len(c.updates()))
+	}
+	if err := c.client.Delete(t.Context(), c.stack()); err != nil {
+		t.Fatal(err)
+	}
+	c.reconcile()
+	updates := c.updates()
+	if len(updates) != 1 || updates[0].Spec.Type != autov1alpha1.DestroyUpdate {
+		t.Fatalf("deleted: %d updates, want a destroy", len(updates))
+	}
+	workspace := &autov1alpha1.Workspace{}
+	if err := c.client.Get(t.Context(), key, workspace); err != nil {
+		t.Fatal(err)
+	}
+	if workspace.Spec.ProjectInfo == nil || workspace.Spec.ProjectInfo.Name != "p" {
+		t.Errorf("the destroy's project is %+v", workspace.Spec.ProjectInfo)
+	}
+}

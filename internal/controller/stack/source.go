@@ -24,12 +24,12 @@ type Source struct {
 	Project *autov1alpha1.ProjectInfo
 }
 
-// resolve finds the Stack's source. Where the Stack is being deleted and its source is gone, the project on record
-// stands in for it.
+// resolve finds the Stack's source. Where the Stack is being deleted and its source cannot be had, whatever the reason,
+// the project on record stands in for it.
 func (r *Reconciler) resolve(ctx context.Context, stack *pulumiv1.Stack) (Source, error) {
 	source, err := r.resolveSource(ctx, stack)
-	var gone *failure.WaitingError
-	if errors.As(err, &gone) && deleting(stack) && stack.Status.ProjectInfo != nil && !stack.Spec.RunProgram {
+	unavailable := errors.As(err, new(*failure.WaitingError)) || errors.As(err, new(*failure.TerminalError))
+	if unavailable && deleting(stack) && stack.Status.ProjectInfo != nil && !stack.Spec.RunProgram {
 		return Source{Project: stack.Status.ProjectInfo.DeepCopy()}, nil
 	}
 	return source, err
