@@ -14,6 +14,7 @@ needed=(
 	/usr/sbin/iptables:iptables
 	/usr/bin/nsenter:util-linux
 	/usr/bin/protoc:protobuf-compiler
+	/usr/include/google/protobuf/timestamp.proto:libprotobuf-dev
 	/usr/bin/git:git
 )
 missing=()
