@@ -109,11 +109,11 @@ func updateType(stack *pulumiv1.Stack) autov1alpha1.UpdateType {
 // updateOutdated: no pod has begun the Update under way, and it is no longer what is wanted.
 func updateOutdated(o Observed, _ time.Time) *Step {
 	current := o.Stack.Status.CurrentUpdate
-	if o.Update == nil || o.Update.Status.PodUID != "" || current == nil || !o.Update.DeletionTimestamp.IsZero() {
+	if o.Update == nil || begun(o.Update) || current == nil || !o.Update.DeletionTimestamp.IsZero() {
 		return nil
 	}
 	sourceChanged := o.SourceErr == nil && o.Source.Revision != current.Commit
-	if current.Generation == o.Stack.Generation && current.ReconcileRequest == request(o.Stack) && !sourceChanged {
+	if current.Generation == o.Stack.Generation && current.ReconcileRequest == request(o.Stack) && !sourceChanged && !sourceServedByPKO(o) {
 		return nil
 	}
 	return &Step{Act: Supersede, State: conditions.Reconciling(pulumiv1.ReasonStackProcessing, "the update that was waiting to start gives way to a newer one")}

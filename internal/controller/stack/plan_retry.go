@@ -12,6 +12,8 @@ const (
 	// maxAttempts is how often a program that fails is tried before a person has to look. PKO counts the first failure
 	// as none and stops after three more; here failures are attempts, and four of them are the same.
 	maxAttempts = 4
+	// maxFailuresOfPKO is where PKO's own count, which it left without a reason, stands when it has given up.
+	maxFailuresOfPKO = 3
 	// patientCap caps the wait where there is no limit to the attempts, so that a fleet recovers soon after an outage.
 	patientCap = 15 * time.Minute
 	// defaultCap is PKO's.
@@ -21,7 +23,11 @@ const (
 // exhausted tells that the last update failed as often as it is tried. A destroy is tried for ever: giving up would
 // orphan resources; and so is what failed through no fault of the program.
 func exhausted(stack *pulumiv1.Stack, last *pulumiv1.LastUpdate) bool {
-	return last.State == pulumiv1.FailedStackState && !patient(stack, last) && last.Failures >= maxAttempts
+	limit := int64(maxAttempts)
+	if last.Reason == "" {
+		limit = maxFailuresOfPKO
+	}
+	return last.State == pulumiv1.FailedStackState && !patient(stack, last) && last.Failures >= limit
 }
 
 // patient tells that the failure may pass by itself, or must not be given up on.

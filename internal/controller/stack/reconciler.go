@@ -41,13 +41,14 @@ const staleRetry = 200 * time.Millisecond
 // Reconcile brings one Stack a step further.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	stack := &pulumiv1.Stack{}
-	if err := r.Client.Get(ctx, req.NamespacedName, stack); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+	err := r.Client.Get(ctx, req.NamespacedName, stack)
+	var after time.Duration
+	switch {
+	case apierrors.IsNotFound(err), err == nil && released(stack):
+		err = r.releaseUpdates(ctx, req.NamespacedName, "")
+	case err == nil:
+		after, err = r.step(ctx, stack.DeepCopy())
 	}
-	if released(stack) {
-		return ctrl.Result{}, nil
-	}
-	after, err := r.step(ctx, stack.DeepCopy())
 	if apierrors.IsConflict(err) {
 		return ctrl.Result{RequeueAfter: staleRetry}, nil
 	}
@@ -64,6 +65,12 @@ func (r *Reconciler) step(ctx context.Context, stack *pulumiv1.Stack) (time.Dura
 		return 0, err
 	}
 	step := Plan(observed, r.Clock.Now())
-	err = r.take(ctx, stack, observed, &step)
-	return step.After, err
+	if err := r.take(ctx, stack, observed, &step); err != nil {
+		return step.After, err
+	}
+	underWay := ""
+	if observed.Update != nil && step.Act != Supersede {
+		underWay = observed.Update.Name
+	}
+	return step.After, r.releaseUpdates(ctx, client.ObjectKeyFromObject(stack), underWay)
 }

@@ -152,7 +152,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, stack *pulumiv1.Stack, o O
 	s := status(o, step, r.Clock.Now())
 	if current != nil {
 		s.CurrentUpdate = current
-		s.Applied = s.Applied || (o.Update.Spec.Type != autov1alpha1.PreviewUpdate && o.Update.Spec.Type != autov1alpha1.RefreshUpdate)
+		s.Applied = s.Applied || applies(o.Update)
 	}
 	news := r.news(stack, o, step)
 	if err := kube.ApplyStatus(ctx, r.Client, stack, kube.ManagerStackStatus, &stack.Status, s); err != nil {

@@ -37,6 +37,8 @@ type Observed struct {
 	// Connected says that the agent of Pod has a session, of a CLI of version PulumiVersion.
 	Connected     bool
 	PulumiVersion string
+	// Former is what PKO left.
+	Former Former
 	// Retired says that the hub gives Pod no more work.
 	Retired bool
 	// Findings of a closer look at a pod that does not start.
@@ -64,6 +66,7 @@ func (r *Reconciler) observe(ctx context.Context, workspace *autov1alpha1.Worksp
 	if err := r.observePod(ctx, &o, name); err != nil {
 		return o, err
 	}
+	r.observeFormer(ctx, &o)
 	o.Claims = claimsOn(updates.Items, o.Pod)
 	if err := r.build(&o); err != nil {
 		return o, err
@@ -131,7 +134,7 @@ func (r *Reconciler) lookCloser(ctx context.Context, o *Observed) {
 		if age(o.Pod, now) >= warnAfter {
 			findings.Warning, errWarning = r.latestWarning(ctx, o.Pod)
 		}
-		o.LookupError = errors.Join(errMissing, errWarning)
+		o.LookupError = errors.Join(o.LookupError, errMissing, errWarning)
 		r.memory.found(name, findings, now)
 	}
 	o.Findings = findings

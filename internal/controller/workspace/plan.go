@@ -16,6 +16,8 @@ const (
 	CreatePod
 	// DeletePod retires the pod and deletes it, if the hub agrees that no operation is in it.
 	DeletePod
+	// DeleteFormer deletes what PKO left.
+	DeleteFormer
 	// Protect keeps autoscalers from the pod.
 	Protect
 	// Unprotect lets autoscalers have the pod again.
@@ -45,6 +47,7 @@ type check struct {
 func checks() []check {
 	return []check{
 		{"deleting", deleting},
+		{"former", former},
 		{"taken", taken},
 		{"ending", ending},
 		{"live", live},

@@ -27,6 +27,30 @@ func deleting(o *Observed, _ time.Time) (Step, bool) {
 		!o.Workspace.DeletionTimestamp.IsZero()
 }
 
+// former: what PKO left makes room. Its agent saves its state before it ends, which may take as long as PKO allowed it, so
+// that the pod is never deleted by force. Once the rest is on its way, all that counts is that the pod is gone.
+func former(o *Observed, now time.Time) (Step, bool) {
+	if len(o.Former.Remove) == 0 && !o.Former.HasPod {
+		return Step{}, false
+	}
+	step := Step{After: recheck, State: asleepState()}
+	if len(o.Former.Remove) > 0 {
+		step.Act = DeleteFormer
+	}
+	name := autov1alpha1.PodName(o.Workspace.Name)
+	switch {
+	case o.Former.HasPod && isStuck(o.Pod, now):
+		step.State = stuckState(o.Pod)
+	case o.Former.HasPod && o.Claims.Wanted:
+		step.State = conditions.Reconciling(ReasonWaiting, "waiting for pod "+name+
+			" to end, which the Pulumi Kubernetes Operator left; it saves its work first, for ten minutes at most, unless its template says otherwise")
+	case o.Claims.Wanted:
+		step.After = caRecheck
+		step.State = conditions.Reconciling(ReasonWaiting, "removing what the Pulumi Kubernetes Operator left, before pod "+name+" is started")
+	}
+	return step, true
+}
+
 // taken: a pod of the name is there that is not ours. It is not ours to remove either.
 func taken(o *Observed, _ time.Time) (Step, bool) {
 	if o.Pod == nil || metav1.IsControlledBy(o.Pod, o.Workspace) {
@@ -50,18 +74,27 @@ func ending(o *Observed, now time.Time) (Step, bool) {
 	if o.Pod == nil || o.Pod.DeletionTimestamp.IsZero() {
 		return Step{}, false
 	}
-	untilStuck := o.Pod.DeletionTimestamp.Add(stuckAfter).Sub(now)
-	if untilStuck <= 0 {
-		return Step{PodName: o.Pod.Name, After: recheck, State: conditions.Reconciling(ReasonPodStuck, fmt.Sprintf(
-			"pod %s should have ended but is still there; if its node %s is gone for good, remove it with: kubectl delete pod -n %s %s --force",
-			o.Pod.Name, o.Pod.Spec.NodeName, o.Pod.Namespace, o.Pod.Name))}, true
+	if isStuck(o.Pod, now) {
+		return Step{PodName: o.Pod.Name, After: recheck, State: stuckState(o.Pod)}, true
 	}
-	step := Step{State: afterPod(o), After: untilStuck}
+	step := Step{State: afterPod(o), After: o.Pod.DeletionTimestamp.Add(stuckAfter).Sub(now)}
 	if o.Claims.Live {
 		step.PodName = o.Pod.Name
 		step.State = conditions.Reconciling(ReasonWaiting, "pod "+o.Pod.Name+" is being ended, and the operation in it is being stopped")
 	}
 	return step, true
+}
+
+// isStuck tells that a pod should have ended by now. Its deletion timestamp is when its grace period is over.
+func isStuck(p *corev1.Pod, now time.Time) bool {
+	return !p.DeletionTimestamp.IsZero() && !now.Before(p.DeletionTimestamp.Add(stuckAfter))
+}
+
+// stuckState says what to do of a pod that does not end.
+func stuckState(p *corev1.Pod) conditions.State {
+	return conditions.Reconciling(ReasonPodStuck, fmt.Sprintf(
+		"pod %s should have ended but is still there; if its node %s is gone for good, remove it with: kubectl delete pod -n %s %s --force",
+		p.Name, p.Spec.NodeName, p.Namespace, p.Name))
 }
 
 // live: a pod with an operation stays as it is, whatever changed. If it is not what the spec asks for any more, the status

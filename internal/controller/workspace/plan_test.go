@@ -31,6 +31,13 @@ func ended(o *Observed) {
 	o.Pod.DeletionTimestamp = &at
 }
 
+// formerly gives the Workspace what PKO leaves.
+func formerly(o *Observed) {
+	yes := true
+	o.Pod.OwnerReferences = []metav1.OwnerReference{{Kind: "StatefulSet", Name: "demo-workspace", UID: "s", Controller: &yes}}
+	o.Former = Former{HasPod: true, Remove: []*metav1.PartialObjectMetadata{{}, {}}}
+}
+
 func TestPlan(t *testing.T) {
 	other := func(o *Observed) { o.Built.Annotations[autov1alpha1.AnnotationRevisionHash] = "changed" }
 	cases := map[string]struct {
@@ -51,6 +58,35 @@ func TestPlan(t *testing.T) {
 				o.Claims.Wanted = true
 			},
 			check: "deleting", state: ReasonDeleting,
+		},
+		"FormerWanted": {
+			change: func(o *Observed) { formerly(o); o.Claims.Wanted = true },
+			check:  "former", act: DeleteFormer, state: ReasonWaiting, message: "which the Pulumi Kubernetes Operator left", after: recheck,
+		},
+		"FormerIdle": {
+			change: formerly, check: "former", act: DeleteFormer, state: ReasonSucceeded, message: "asleep", after: recheck,
+		},
+		"FormerEnding": {
+			change: func(o *Observed) { formerly(o); ended(o); o.Former.Remove, o.Claims.Wanted = nil, true },
+			check:  "former", state: ReasonWaiting, message: "saves its work first", after: recheck,
+		},
+		"FormerStuck": {
+			change: func(o *Observed) { formerly(o); ended(o); o.Former.Remove = nil },
+			now:    stuckAfter, check: "former", state: ReasonPodStuck, message: "--force", after: recheck,
+		},
+		"FormerBeforeItsPod": {
+			reason: "no pod is started before the StatefulSet is on its way, or there would be two that make one",
+			change: func(o *Observed) { formerly(o); o.Pod, o.Former.HasPod, o.Claims.Wanted = nil, false, true },
+			check:  "former", act: DeleteFormer, state: ReasonWaiting, message: "before pod demo-workspace-0 is started", after: caRecheck,
+		},
+		"FormerOnItsWay": {
+			change: func(o *Observed) { o.Pod, o.Claims.Wanted = nil, true },
+			check:  "wake", act: CreatePod, state: ReasonWaiting, podName: podName,
+		},
+		"FormerUnknown": {
+			reason: "what cannot be read keeps nothing from working",
+			change: func(o *Observed) { o.Pod, o.Former.Unknown, o.Claims.Wanted = nil, true, true },
+			check:  "wake", act: CreatePod, state: ReasonWaiting, podName: podName,
 		},
 		"TakenByStatefulSet": {
 			change: func(o *Observed) {
@@ -222,7 +258,7 @@ func TestPlan(t *testing.T) {
 // TestPlanOrder pins the policy: of two checks that hold, the one that protects more comes first.
 func TestPlanOrder(t *testing.T) {
 	want := []string{
-		"deleting", "taken", "ending", "live", "retired", "finished", "unready", "invalid", "outdated", "wake", "asleep", "wanted", "idle", "warm",
+		"deleting", "former", "taken", "ending", "live", "retired", "finished", "unready", "invalid", "outdated", "wake", "asleep", "wanted", "idle", "warm",
 	}
 	var got []string
 	for _, c := range checks() {
@@ -261,6 +297,7 @@ func TestPlanNeverHarms(t *testing.T) {
 			}
 		},
 	}
+	flags = append(flags, func(o *Observed) { o.Former.HasPod = o.Pod != nil && !o.Claims.Live })
 	for bits := range 1 << len(flags) {
 		o := observed(func(o *Observed) {
 			for i, flag := range flags {
@@ -276,6 +313,9 @@ func TestPlanNeverHarms(t *testing.T) {
 			}
 			if step.Act == CreatePod && (o.Pod != nil || o.Built == nil || !o.Claims.Wanted) {
 				t.Errorf("%b: %s creates a pod where it must not", bits, step.Check)
+			}
+			if step.Act == DeletePod && o.Former.HasPod {
+				t.Errorf("%b: %s deletes a pod that saves its work", bits, step.Check)
 			}
 			if (step.Act == DeletePod || step.Act == Protect || step.Act == Unprotect) && o.Pod == nil {
 				t.Errorf("%b: %s acts on no pod", bits, step.Check)

@@ -28,6 +28,8 @@ import (
 // +kubebuilder:rbac:groups=auto.pulumi.com,resources=workspaces/finalizers,verbs=update
 // +kubebuilder:rbac:groups=auto.pulumi.com,resources=updates,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=apps,resources=statefulsets,verbs=get;delete
+// +kubebuilder:rbac:groups="",resources=services,verbs=get;delete
 // +kubebuilder:rbac:groups="",resources=secrets;configmaps;serviceaccounts,verbs=get
 // +kubebuilder:rbac:groups="",resources=events,verbs=list
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
@@ -52,7 +54,7 @@ type Reconciler struct {
 	// Client reads Workspaces, Updates and Pods from the cache, and writes.
 	Client client.Client
 	// Reader reads from the API server what is never cached: whether Secrets, ConfigMaps and ServiceAccounts that a
-	// pod refers to exist, and the events of a pod that does not start.
+	// pod refers to exist, what PKO left, and the events of a pod that does not start.
 	Reader client.Reader
 	// Clock tells idle pods and dates conditions.
 	Clock clock.PassiveClock

@@ -117,6 +117,9 @@ func statusOf(o *Observed, step Step, now time.Time) autov1alpha1.WorkspaceStatu
 		PodName:            step.PodName,
 		Conditions:         conditions.Merge(old.Conditions, step.State.Conditions(o.Workspace.Generation), metav1.NewTime(now)),
 	}
+	if o.Former.left() {
+		status.Address = old.Address // the sign of PKO stays until nothing else of it is left
+	}
 	if o.PulumiVersion != "" {
 		status.PulumiVersion = o.PulumiVersion
 	}

@@ -3,6 +3,7 @@ package workspace
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,6 +27,8 @@ func (r *Reconciler) take(ctx context.Context, o *Observed, step Step) (Step, er
 		return r.create(ctx, o, step)
 	case DeletePod:
 		return r.remove(ctx, o, step)
+	case DeleteFormer:
+		return step, r.deleteFormer(ctx, o)
 	case Protect, Unprotect:
 		return step, r.protect(ctx, o, step.Act == Protect)
 	default:
@@ -81,6 +84,23 @@ func (r *Reconciler) remove(ctx context.Context, o *Observed, step Step) (Step, 
 		return step, fmt.Errorf("delete pod %s: %w", o.Pod.Name, err)
 	}
 	return step, nil
+}
+
+// deleteFormer deletes what PKO left. The StatefulSet waits for its pod to end, in the grace period that PKO gave it, so
+// that it can be told until then whose the pod is.
+func (r *Reconciler) deleteFormer(ctx context.Context, o *Observed) error {
+	var all error
+	for _, object := range o.Former.Remove {
+		uid, how := object.UID, metav1.DeletePropagationBackground
+		if object.Kind == kindStatefulSet {
+			how = metav1.DeletePropagationForeground
+		}
+		err := r.Client.Delete(ctx, object, client.Preconditions{UID: &uid}, client.PropagationPolicy(how))
+		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+			all = errors.Join(all, fmt.Errorf("delete %s %s of the operator before: %w", object.Kind, object.Name, err))
+		}
+	}
+	return all
 }
 
 // protect puts the marks for autoscalers on the pod, or takes them off.

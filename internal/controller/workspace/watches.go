@@ -33,6 +33,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&autov1alpha1.Workspace{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&corev1.Pod{}).
 		Watches(&autov1alpha1.Update{}, handler.EnqueueRequestsFromMapFunc(workspaceOf), builder.WithPredicates(claimChanged())).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(formerWorkspaceOf)).
 		WatchesRawSource(source.Channel(r.Hub.Workspaces(), &handler.EnqueueRequestForObject{})).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: r.Concurrency,
@@ -48,6 +49,19 @@ func workspaceOf(_ context.Context, object client.Object) []reconcile.Request {
 		return nil
 	}
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: update.Namespace, Name: update.Spec.WorkspaceName}}}
+}
+
+// formerWorkspaceOf maps the pod of a StatefulSet that PKO made to its Workspace, which waits for it to be gone.
+func formerWorkspaceOf(_ context.Context, object client.Object) []reconcile.Request {
+	p, ok := object.(*corev1.Pod)
+	if !ok {
+		return nil
+	}
+	workspace := p.Labels[autov1alpha1.LabelWorkspaceName]
+	if workspace == "" || keptBy(p, formerName(workspace)) == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: p.Namespace, Name: workspace}}}
 }
 
 // claimChanged passes what changes an Update's claim on a pod, and not its progress.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -64,6 +65,8 @@ type world struct {
 	recorder *fakeRecorder
 	// refuse answers the creation of a pod, if it is not nil.
 	refuse error
+	// refuseDelete answers deletions, if it is not nil; unreadable answers live reads.
+	refuseDelete, unreadable error
 	// conflict makes the next write of a status fail.
 	conflict bool
 	calls    []string
@@ -74,7 +77,7 @@ type world struct {
 func newWorld(t *testing.T, objects ...client.Object) *world {
 	t.Helper()
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{autov1alpha1.AddToScheme, corev1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{autov1alpha1.AddToScheme, corev1.AddToScheme, appsv1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +118,17 @@ func (w *world) writes() interceptor.Funcs {
 			for _, o := range opts {
 				o.ApplyToDelete(&options)
 			}
-			w.calls = append(w.calls, fmt.Sprintf("delete %s uid %s grace %d", obj.GetName(), *options.Preconditions.UID, *options.GracePeriodSeconds))
+			how := "default"
+			switch {
+			case options.GracePeriodSeconds != nil:
+				how = fmt.Sprintf("grace %d", *options.GracePeriodSeconds)
+			case options.PropagationPolicy != nil:
+				how = string(*options.PropagationPolicy)
+			}
+			w.calls = append(w.calls, fmt.Sprintf("delete %s uid %s %s", obj.GetName(), *options.Preconditions.UID, how))
+			if w.refuseDelete != nil {
+				return w.refuseDelete
+			}
 			return c.Delete(ctx, obj, opts...)
 		},
 		Patch: func(ctx context.Context, c client.WithWatch, obj client.Object, patch client.Patch, opts ...client.PatchOption) error {
@@ -138,6 +151,9 @@ func (w *world) reads() interceptor.Funcs {
 	return interceptor.Funcs{
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
 			w.live++
+			if w.unreadable != nil {
+				return w.unreadable
+			}
 			return c.Get(ctx, key, obj, opts...)
 		},
 		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {

@@ -1,0 +1,60 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/kube"
+)
+
+// begun tells that the operation of an Update may have started: it was given to a pod, or PKO was running it, which puts
+// no pod on record.
+func begun(update *autov1alpha1.Update) bool {
+	return update.Status.PodUID != "" || meta.IsStatusConditionTrue(update.Status.Conditions, autov1alpha1.UpdateConditionTypeProgressing)
+}
+
+// applies tells that an Update may make resources, or may have made them.
+func applies(update *autov1alpha1.Update) bool {
+	return update.Spec.Type != autov1alpha1.PreviewUpdate && update.Spec.Type != autov1alpha1.RefreshUpdate
+}
+
+// madeByPKO tells that PKO made the Update: only PKO puts the Stack's finalizer on Updates too.
+func madeByPKO(update *autov1alpha1.Update) bool {
+	return controllerutil.ContainsFinalizer(update, pulumiv1.Finalizer)
+}
+
+// sourceServedByPKO tells that an Update which PKO made, and which no pod has begun, is to run from an archive that only
+// PKO served. Running it would be waiting for a server that is gone.
+func sourceServedByPKO(o Observed) bool {
+	return madeByPKO(o.Update) && o.Workspace != nil && o.Desired != nil && o.Workspace.Spec.Flux != nil &&
+		!equality.Semantic.DeepEqual(o.Workspace.Spec.Flux, o.Desired.Spec.Flux)
+}
+
+// releaseUpdates removes PKO's finalizer from the Stack's Updates, except for the one under way: its result is not on
+// record yet. Nobody else would, so that these Updates, and the Stack's namespace, could never go.
+func (r *Reconciler) releaseUpdates(ctx context.Context, stack client.ObjectKey, underWay string) error {
+	var list autov1alpha1.UpdateList
+	if err := r.Client.List(ctx, &list, client.InNamespace(stack.Namespace), client.MatchingLabels{pulumiv1.LabelStackName: stack.Name}); err != nil {
+		return fmt.Errorf("list the Updates of the Stack: %w", err)
+	}
+	for i := range list.Items {
+		update := &list.Items[i]
+		if update.Name == underWay || !madeByPKO(update) {
+			continue
+		}
+		was := update.DeepCopy()
+		controllerutil.RemoveFinalizer(update, pulumiv1.Finalizer)
+		patch := client.MergeFromWithOptions(was, client.MergeFromWithOptimisticLock{})
+		if err := r.Client.Patch(ctx, update, patch, client.FieldOwner(kube.ManagerObjects)); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("release Update %s: %w", update.Name, err)
+		}
+	}
+	return nil
+}
