@@ -93,7 +93,8 @@ func buildUpdate(o Observed, step Step, workspace *autov1alpha1.Workspace) (*aut
 	update := &autov1alpha1.Update{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: stack.Namespace, Name: updateName(o, step), Labels: childLabels(stack),
-			Finalizers: []string{autov1alpha1.FinalizerOperation},
+			// The Stack's own keeps the Update until its result is on record, however soon it is deleted.
+			Finalizers: []string{autov1alpha1.FinalizerOperation, pulumiv1.Finalizer},
 		},
 		Spec: autov1alpha1.UpdateSpec{
 			WorkspaceName: workspace.Name, StackName: stack.Spec.Stack, Type: step.Type,

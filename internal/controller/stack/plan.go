@@ -58,9 +58,10 @@ type Step struct {
 	Act Act
 	// State becomes the Stack's conditions.
 	State conditions.State
-	// Type and Message are those of the Update to create.
+	// Type and Message are those of the Update to create; Update is its name, once it is known.
 	Type    autov1alpha1.UpdateType
 	Message string
+	Update  string
 	// Touch asks outdated prerequisites to run again.
 	Touch []Touch
 	// After is when to look again at the latest; zero waits for an event.

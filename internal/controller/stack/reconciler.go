@@ -68,7 +68,7 @@ func (r *Reconciler) step(ctx context.Context, stack *pulumiv1.Stack) (time.Dura
 	if err := r.take(ctx, stack, observed, &step); err != nil {
 		return step.After, err
 	}
-	underWay := ""
+	underWay := step.Update
 	if observed.Update != nil && step.Act != Supersede {
 		underWay = observed.Update.Name
 	}

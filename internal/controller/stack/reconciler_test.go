@@ -423,3 +423,36 @@ func TestDestroyWithoutASourceThatCanBeHad(t *testing.T) {
 		t.Errorf("the destroy's project is %+v", workspace.Spec.ProjectInfo)
 	}
 }
+
+// An Update that is deleted as soon as it is complete, by a time to live of nothing or by hand, is recorded all the same
+// and not run again.
+func TestUpdateDeletedAtOnceIsRecorded(t *testing.T) {
+	c := newCluster(t, demo(), programOf(greeting))
+	c.reconcile()
+	c.finish("", nil)
+	ended := c.updates()[0]
+	if err := c.client.Delete(t.Context(), &ended); err != nil {
+		t.Fatal(err)
+	}
+	c.reconcile()
+	if last := c.stack().Status.LastUpdate; last == nil || last.Name != ended.Name || last.State != pulumiv1.SucceededStackState {
+		t.Errorf("lastUpdate is %+v, want the success of %s", last, ended.Name)
+	}
+	for _, update := range c.updates() {
+		if update.Name != ended.Name {
+			t.Errorf("%s was made though %s had succeeded", update.Name, ended.Name)
+		}
+		if slices.Contains(update.Finalizers, pulumiv1.Finalizer) {
+			t.Errorf("%s is still held by the Stack after its result is on record", update.Name)
+		}
+	}
+}
+
+// The Update under way is held.
+func TestUpdateUnderWayIsHeld(t *testing.T) {
+	c := newCluster(t, demo(), programOf(greeting))
+	c.reconcile()
+	if update := c.updates()[0]; !slices.Contains(update.Finalizers, pulumiv1.Finalizer) {
+		t.Errorf("finalizers are %v", update.Finalizers)
+	}
+}

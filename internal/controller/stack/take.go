@@ -76,7 +76,7 @@ func (r *Reconciler) run(ctx context.Context, stack *pulumiv1.Stack, o Observed,
 		*step = Step{State: conditions.Stalled(pulumiv1.ReasonSpecInvalid, err.Error())}
 		return r.writeStatus(ctx, stack, o, *step, nil)
 	}
-	o.Update = update
+	o.Update, step.Update = update, update.Name
 	current := &pulumiv1.CurrentUpdate{
 		Generation: stack.Generation, ReconcileRequest: request(o.Stack), Name: update.Name, Commit: o.Source.Revision,
 	}

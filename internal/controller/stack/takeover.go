@@ -25,9 +25,10 @@ func applies(update *autov1alpha1.Update) bool {
 	return update.Spec.Type != autov1alpha1.PreviewUpdate && update.Spec.Type != autov1alpha1.RefreshUpdate
 }
 
-// madeByPKO tells that PKO made the Update: only PKO puts the Stack's finalizer on Updates too.
+// madeByPKO tells that PKO made the Update, which no pod of ours has begun: ours have the update controller's finalizer
+// from the start.
 func madeByPKO(update *autov1alpha1.Update) bool {
-	return controllerutil.ContainsFinalizer(update, pulumiv1.Finalizer)
+	return controllerutil.ContainsFinalizer(update, pulumiv1.Finalizer) && !controllerutil.ContainsFinalizer(update, autov1alpha1.FinalizerOperation)
 }
 
 // sourceServedByPKO tells that an Update which PKO made, and which no pod has begun, is to run from an archive that only
@@ -37,8 +38,9 @@ func sourceServedByPKO(o Observed) bool {
 		!equality.Semantic.DeepEqual(o.Workspace.Spec.Flux, o.Desired.Spec.Flux)
 }
 
-// releaseUpdates removes PKO's finalizer from the Stack's Updates, except for the one under way: its result is not on
-// record yet. Nobody else would, so that these Updates, and the Stack's namespace, could never go.
+// releaseUpdates removes the Stack's finalizer, which PKO puts on its Updates too, from those whose result is on record
+// or does not count: all but the one under way. Nobody else would, so that these Updates, and the Stack's namespace,
+// could never go.
 func (r *Reconciler) releaseUpdates(ctx context.Context, stack client.ObjectKey, underWay string) error {
 	var list autov1alpha1.UpdateList
 	if err := r.Client.List(ctx, &list, client.InNamespace(stack.Namespace), client.MatchingLabels{pulumiv1.LabelStackName: stack.Name}); err != nil {
@@ -46,7 +48,7 @@ func (r *Reconciler) releaseUpdates(ctx context.Context, stack client.ObjectKey,
 	}
 	for i := range list.Items {
 		update := &list.Items[i]
-		if update.Name == underWay || !madeByPKO(update) {
+		if update.Name == underWay || !controllerutil.ContainsFinalizer(update, pulumiv1.Finalizer) {
 			continue
 		}
 		was := update.DeepCopy()
