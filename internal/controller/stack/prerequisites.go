@@ -30,7 +30,10 @@ func prerequisiteUnmet(o Observed, now time.Time) *Step {
 	}
 	step := &Step{}
 	var unmet []string
-	for _, p := range o.Prerequisites {
+	for i, p := range o.Prerequisites {
+		if _, err := p.within(); err != nil {
+			return &Step{State: conditions.Stalled(pulumiv1.ReasonSpecInvalid, fmt.Sprintf("spec.prerequisites[%d].%v", i, err))}
+		}
 		problem, outdated := p.unmet(now)
 		if problem == "" {
 			continue
@@ -58,15 +61,21 @@ func (p Prerequisite) unmet(now time.Time) (problem string, outdated bool) {
 		return "prerequisite has not run to completion", false
 	case last.State != pulumiv1.SucceededStackState:
 		return "prerequisite failed", false
-	case p.Requirement == nil || p.Requirement.SucceededWithinDuration == "":
-		return "", false
 	}
-	within, err := time.ParseDuration(p.Requirement.SucceededWithinDuration)
-	if err != nil {
-		return fmt.Sprintf("succeededWithinDuration %q is not a duration such as 1h", p.Requirement.SucceededWithinDuration), false
-	}
-	if now.Sub(last.LastResyncTime.Time) > within {
+	if within, err := p.within(); err == nil && within > 0 && now.Sub(last.LastResyncTime.Time) > within {
 		return "prerequisite is out of date", true
 	}
 	return "", false
+}
+
+// within is how old the prerequisite's last success may be; zero sets no limit.
+func (p Prerequisite) within() (time.Duration, error) {
+	if p.Requirement == nil || p.Requirement.SucceededWithinDuration == "" {
+		return 0, nil
+	}
+	within, err := time.ParseDuration(p.Requirement.SucceededWithinDuration)
+	if err != nil || within <= 0 {
+		return 0, fmt.Errorf("requirement.succeededWithinDuration: %q is not a duration such as 1h", p.Requirement.SucceededWithinDuration)
+	}
+	return within, nil
 }

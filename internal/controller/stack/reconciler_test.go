@@ -456,3 +456,23 @@ func TestUpdateUnderWayIsHeld(t *testing.T) {
 		t.Errorf("finalizers are %v", update.Finalizers)
 	}
 }
+
+// A prerequisite whose success is too old is asked to run again, once per update it ran.
+func TestOutdatedPrerequisiteIsAskedOnce(t *testing.T) {
+	base := world().Stack
+	base.Name, base.Status.LastUpdate.Name = "base", "base-1"
+	c := newCluster(t, base, programOf(greeting), demo(func(s *pulumiv1.Stack) {
+		s.Spec.Prerequisites = []pulumiv1.PrerequisiteRef{within("30s")}
+	}))
+	c.reconcile()
+	asked := &pulumiv1.Stack{}
+	if err := c.client.Get(t.Context(), types.NamespacedName{Namespace: key.Namespace, Name: "base"}, asked); err != nil {
+		t.Fatal(err)
+	}
+	if got := asked.Annotations[pulumiv1.AnnotationReconciliationRequest]; got != "after-base-1" {
+		t.Errorf("the prerequisite's request is %q, want after-base-1", got)
+	}
+	if got := c.state(); got != "Ready=False/NotReadyInProgress Reconciling=True/PrerequisiteNotSatisfied " || len(c.updates()) != 0 {
+		t.Errorf("conditions %swith %d updates", got, len(c.updates()))
+	}
+}
