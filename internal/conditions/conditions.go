@@ -15,6 +15,9 @@ import (
 // MaxMessage bounds a condition's message, in bytes; the API server refuses more than 32768.
 const MaxMessage = 8 << 10
 
+// MaxNote bounds an event's note, in bytes; the API server refuses more than 1024.
+const MaxNote = 1000
+
 // Reasons of Ready while it is False.
 const (
 	reasonInProgress = "NotReadyInProgress"
@@ -90,10 +93,15 @@ func Merge(old, want []metav1.Condition, now metav1.Time) []metav1.Condition {
 }
 
 // Bound cuts a message to MaxMessage bytes, at a character's border, and says so.
-func Bound(message string) string {
+func Bound(message string) string { return bound(message, MaxMessage) }
+
+// BoundNote cuts an event's note to MaxNote bytes in the same way.
+func BoundNote(note string) string { return bound(note, MaxNote) }
+
+func bound(message string, limit int) string {
 	const cut = "… (cut)"
-	if len(message) <= MaxMessage {
+	if len(message) <= limit {
 		return message
 	}
-	return strings.ToValidUTF8(message[:MaxMessage-len(cut)], "") + cut
+	return strings.ToValidUTF8(message[:limit-len(cut)], "") + cut
 }

@@ -10,9 +10,6 @@ import (
 	"github.com/gantry-operator/gantry/internal/conditions"
 )
 
-// maxEventNote bounds an event's text; the API server refuses more than 1024 bytes.
-const maxEventNote = 1000
-
 // notice is what is told of a Stack once.
 type notice struct {
 	kind, reason, action, note string
@@ -53,16 +50,4 @@ func workspaceDeleted() notice {
 // resourcesLeft: the Stack goes and its resources stay.
 func resourcesLeft() notice {
 	return notice{corev1.EventTypeNormal, "ResourcesKept", "Release", "the Stack goes; its resources and the stack in the backend are kept, since destroyOnFinalize is not set"}
-}
-
-// bounded cuts a note to what an event may hold.
-func bounded(note string) string {
-	if len(note) <= maxEventNote {
-		return note
-	}
-	cut := maxEventNote
-	for cut > 0 && note[cut]&0xC0 == 0x80 { // not in the middle of a character
-		cut--
-	}
-	return note[:cut] + "…"
 }

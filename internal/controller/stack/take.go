@@ -140,10 +140,10 @@ func (r *Reconciler) release(ctx context.Context, stack *pulumiv1.Stack) error {
 	return client.IgnoreNotFound(r.patchFinalizers(ctx, stack, was))
 }
 
-// patchFinalizers patches nothing but the finalizers, and only if the Stack is still the one that was read. The list
+// patchFinalizers patches nothing but the finalizers, and only if the object is still the one that was read. The list
 // has no merge key, so that a patch without this lock could drop another controller's finalizer.
-func (r *Reconciler) patchFinalizers(ctx context.Context, stack, was *pulumiv1.Stack) error {
-	return r.Client.Patch(ctx, stack, client.MergeFromWithOptions(was, client.MergeFromWithOptimisticLock{}), client.FieldOwner(kube.ManagerObjects))
+func (r *Reconciler) patchFinalizers(ctx context.Context, object, was client.Object) error {
+	return r.Client.Patch(ctx, object, client.MergeFromWithOptions(was, client.MergeFromWithOptimisticLock{}), client.FieldOwner(kube.ManagerObjects))
 }
 
 // writeStatus writes the status of a step and tells of what is new in it. current is put on record as the update under
@@ -187,5 +187,5 @@ func (r *Reconciler) news(stack *pulumiv1.Stack, o Observed, step Step) []notice
 }
 
 func (r *Reconciler) emit(stack *pulumiv1.Stack, n notice) {
-	r.Recorder.Eventf(stack, nil, n.kind, n.reason, n.action, "%s", bounded(n.note))
+	r.Recorder.Eventf(stack, nil, n.kind, n.reason, n.action, "%s", conditions.BoundNote(n.note))
 }

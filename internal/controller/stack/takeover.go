@@ -11,7 +11,6 @@ import (
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
-	"github.com/gantry-operator/gantry/internal/kube"
 )
 
 // begun tells that the operation of an Update may have started: it was given to a pod, or PKO was running it, which puts
@@ -53,8 +52,7 @@ func (r *Reconciler) releaseUpdates(ctx context.Context, stack client.ObjectKey,
 		}
 		was := update.DeepCopy()
 		controllerutil.RemoveFinalizer(update, pulumiv1.Finalizer)
-		patch := client.MergeFromWithOptions(was, client.MergeFromWithOptimisticLock{})
-		if err := r.Client.Patch(ctx, update, patch, client.FieldOwner(kube.ManagerObjects)); client.IgnoreNotFound(err) != nil {
+		if err := r.patchFinalizers(ctx, update, was); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("release Update %s: %w", update.Name, err)
 		}
 	}

@@ -2,11 +2,11 @@ package update
 
 import (
 	"fmt"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/internal/conditions"
 	"github.com/gantry-operator/gantry/internal/operation"
 )
 
@@ -24,9 +24,6 @@ const (
 	EventTTLInvalid = "TTLInvalid"
 )
 
-// maxNote bounds an event's note; the API server refuses more than 1024 bytes.
-const maxNote = 1000
-
 // occurrence is an event that is yet to be emitted.
 type occurrence struct{ kind, reason, action, note string }
 
@@ -35,29 +32,20 @@ func succeeded(update *autov1alpha1.Update) occurrence {
 }
 
 func failed(reason, message string) occurrence {
-	return occurrence{corev1.EventTypeWarning, EventUpdateFailed, "Record", note(reason + ": " + message)}
+	return occurrence{corev1.EventTypeWarning, EventUpdateFailed, "Record", conditions.BoundNote(reason + ": " + message)}
 }
 
 func expiredNow(message string) occurrence {
-	return occurrence{corev1.EventTypeNormal, EventUpdateExpired, "Delete", note(message)}
+	return occurrence{corev1.EventTypeNormal, EventUpdateExpired, "Delete", conditions.BoundNote(message)}
 }
 
 func outputsNotKept(warning string) occurrence {
-	return occurrence{corev1.EventTypeWarning, EventOutputsNotKept, "Record", note(warning)}
+	return occurrence{corev1.EventTypeWarning, EventOutputsNotKept, "Record", conditions.BoundNote(warning)}
 }
 
 func ttlInvalid(update *autov1alpha1.Update) occurrence {
-	return occurrence{corev1.EventTypeWarning, EventTTLInvalid, "Record", note(fmt.Sprintf(
+	return occurrence{corev1.EventTypeWarning, EventTTLInvalid, "Record", conditions.BoundNote(fmt.Sprintf(
 		"spec.ttlAfterCompleted is %q, which is no duration such as 24h or 90m; the Update is kept until somebody deletes it", *update.Spec.TTLAfterCompleted))}
-}
-
-// note cuts a text to what an event takes, at a character's border.
-func note(text string) string {
-	if len(text) <= maxNote {
-		return text
-	}
-	const cut = "… (cut)"
-	return strings.ToValidUTF8(text[:maxNote-len(cut)], "") + cut
 }
 
 // completion are the events of a result that was put on record.

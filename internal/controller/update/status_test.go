@@ -74,7 +74,7 @@ func TestWhatThePodTellsIsBounded(t *testing.T) {
 			t.Errorf("%s has %d bytes", condition.Type, len(condition.Message))
 		}
 	}
-	if e := failed("UpdateFailed", long); len(e.note) > maxNote || !utf8.ValidString(e.note) {
+	if e := failed("UpdateFailed", long); len(e.note) > conditions.MaxNote || !utf8.ValidString(e.note) {
 		t.Errorf("the event has %d bytes (valid: %v)", len(e.note), utf8.ValidString(e.note))
 	}
 }

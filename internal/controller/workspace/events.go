@@ -7,10 +7,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/internal/conditions"
 )
-
-// maxNote bounds an event's note, in bytes; the API server refuses more than 1024.
-const maxNote = 1000
 
 // note is one event.
 type note struct{ kind, reason, action, note string }
@@ -31,7 +29,7 @@ func changeEvent(old, now []metav1.Condition) (note, bool) {
 	case !isTrouble(is.Reason):
 		return note{}, false
 	default:
-		return note{corev1.EventTypeWarning, is.Reason, "StartPod", bounded(is.Message)}, true
+		return note{corev1.EventTypeWarning, is.Reason, "StartPod", conditions.BoundNote(is.Message)}, true
 	}
 }
 
@@ -43,13 +41,4 @@ func isTrouble(reason string) bool {
 	default:
 		return true
 	}
-}
-
-// bounded cuts a note to what an event can hold.
-func bounded(message string) string {
-	const cut = "… (cut)"
-	if len(message) <= maxNote {
-		return message
-	}
-	return strings.ToValidUTF8(message[:maxNote-len(cut)], "") + cut
 }

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/gantry-operator/gantry/internal/conditions"
 	"github.com/gantry-operator/gantry/internal/pod"
 )
 
@@ -218,8 +219,8 @@ func TestChangeEvent(t *testing.T) {
 }
 
 func TestBoundedNote(t *testing.T) {
-	long := bounded(strings.Repeat("ä", 4000))
-	if len(long) > maxNote || !strings.HasSuffix(long, "(cut)") || !strings.HasPrefix(long, "ää") {
+	long := conditions.BoundNote(strings.Repeat("ä", 4000))
+	if len(long) > conditions.MaxNote || !strings.HasSuffix(long, "(cut)") || !strings.HasPrefix(long, "ää") {
 		t.Errorf("%d bytes: %q", len(long), long)
 	}
 }
