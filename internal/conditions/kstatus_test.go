@@ -28,6 +28,8 @@ func TestKstatus(t *testing.T) {
 		"Outdated":    {pulumiv1.Stack{Status: pulumiv1.StackStatus{ObservedGeneration: 1, Conditions: conditionsOf(conditions.Ready("Done", ""))}}, status.InProgressStatus},
 		"Reconciling": {pulumiv1.Stack{Status: pulumiv1.StackStatus{ObservedGeneration: 2, Conditions: conditionsOf(conditions.Reconciling("Busy", ""))}}, status.InProgressStatus},
 		"Stalled":     {pulumiv1.Stack{Status: pulumiv1.StackStatus{ObservedGeneration: 2, Conditions: conditionsOf(conditions.Stalled("Bad", ""))}}, status.FailedStatus},
+		"FieldsIgnored": {pulumiv1.Stack{Status: pulumiv1.StackStatus{ObservedGeneration: 2, Conditions: append(
+			conditionsOf(conditions.Ready("Done", "")), conditions.FieldsIgnored([]string{"spec.a: why"}, 2)...)}}, status.CurrentStatus},
 		"Deleted": {pulumiv1.Stack{
 			ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &gone},
 			Status:     pulumiv1.StackStatus{ObservedGeneration: 2, Conditions: conditionsOf(conditions.Stalled("Bad", ""))},

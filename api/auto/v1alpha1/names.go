@@ -28,6 +28,14 @@ const (
 	ConditionTypeStalled = "Stalled"
 )
 
+// Beside the state, and saying nothing of it.
+const (
+	// ConditionTypeFieldsIgnored is True, and present, only while the spec has fields that are accepted and have no effect.
+	ConditionTypeFieldsIgnored = "FieldsIgnored"
+	// ReasonNoEffect with FieldsIgnored=True: the message lists the fields, why each has no effect, and what to do.
+	ReasonNoEffect = "NoEffect"
+)
+
 // PodName is the name of the pod of a Workspace. It is fixed: that makes "at most one pod" true.
 func PodName(workspace string) string { return workspace + "-workspace-0" }
 
