@@ -87,8 +87,12 @@ func newRunner(o options, children *cli.Children, log *slog.Logger) *runner.Runn
 		CLI: &cli.CLI{Path: "pulumi", Children: children, Output: os.Stdout, Log: log},
 		Workspace: &project.Workspace{
 			Fetcher: &project.Fetcher{
-				Client: &http.Client{Transport: &http.Transport{
+				Own: &http.Client{Transport: &http.Transport{
 					TLSClientConfig: trust(o, ""), ForceAttemptHTTP2: true, ResponseHeaderTimeout: answerWithin,
+				}},
+				Foreign: &http.Client{Transport: &http.Transport{
+					Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
+					ForceAttemptHTTP2: true, ResponseHeaderTimeout: answerWithin,
 				}},
 				Token: o.token, Dir: filepath.Join(o.share, "source"), Patience: fetchPatience,
 				Limits: project.Limits{Bytes: 4 << 30, Files: 1 << 20}, Log: log,

@@ -51,6 +51,21 @@ func TestSourcesThatCannotBeUsed(t *testing.T) {
 			}}},
 			want: []string{"is not https"},
 		},
+		"ForeignAndNotWeb": {
+			reason: "a foreign archive comes over http or https, and the password does not show",
+			source: foreign("sha256:"+strings.Repeat("1", 64), "ftp://me:hunter2@127.0.0.1:1/x"),
+			want:   []string{"ftp://127.0.0.1:1/x is neither http nor https"},
+		},
+		"NoDigest": {
+			reason: "nothing is fetched that cannot be checked",
+			source: foreign("", "http://127.0.0.1:1/x"),
+			want:   []string{`digest "" is neither a sha256`},
+		},
+		"ShortDigest": {
+			reason: "a digest is whole",
+			source: foreign("sha512:"+strings.Repeat("1", 64), "http://127.0.0.1:1/x"),
+			want:   []string{"is not a sha512 digest, 128"},
+		},
 		"NoSource": {
 			reason: "an operation names its source",
 			source: &operation.Source{},
@@ -67,7 +82,7 @@ func TestSourcesThatCannotBeUsed(t *testing.T) {
 				t.Fatalf("outcome %v, reason %s: %s", result.GetOutcome(), result.GetReason(), result.GetMessage())
 			}
 			for _, want := range tc.want {
-				if !strings.Contains(result.GetMessage(), want) {
+				if !strings.Contains(result.GetMessage(), want) || strings.Contains(result.GetMessage(), "hunter2") {
 					t.Errorf("%s: the message lacks %q: %s", tc.reason, want, result.GetMessage())
 				}
 			}

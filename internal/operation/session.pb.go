@@ -1053,15 +1053,18 @@ func (*Source_Project) isSource_From() {}
 
 func (*Source_Prepared) isSource_From() {}
 
-// Artifact is a tar.gz in the manager's store.
+// Artifact is a tar.gz, in the manager's store or elsewhere.
 type Artifact struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// digest is "sha256:<hex>".
+	// digest is "sha256:<hex>", or the same with sha384 or sha512 if it is foreign.
 	Digest string `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"`
 	// url is where the archive is served.
 	Url string `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"`
 	// dir is the directory of the program in the archive.
-	Dir           string `protobuf:"bytes,3,opt,name=dir,proto3" json:"dir,omitempty"`
+	Dir string `protobuf:"bytes,3,opt,name=dir,proto3" json:"dir,omitempty"`
+	// foreign says that url is not the manager's own: the agent does not say there who it is, and trusts whom the image
+	// trusts.
+	Foreign       bool `protobuf:"varint,4,opt,name=foreign,proto3" json:"foreign,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1115,6 +1118,13 @@ func (x *Artifact) GetDir() string {
 		return x.Dir
 	}
 	return ""
+}
+
+func (x *Artifact) GetForeign() bool {
+	if x != nil {
+		return x.Foreign
+	}
+	return false
 }
 
 type ProjectInfo struct {
@@ -1690,11 +1700,12 @@ const file_internal_operation_session_proto_rawDesc = "" +
 	"\x05local\x18\x02 \x01(\tH\x00R\x05local\x12<\n" +
 	"\aproject\x18\x03 \x01(\v2 .gantry.operation.v1.ProjectInfoH\x00R\aproject\x12\x1c\n" +
 	"\bprepared\x18\x04 \x01(\bH\x00R\bpreparedB\x06\n" +
-	"\x04from\"F\n" +
+	"\x04from\"`\n" +
 	"\bArtifact\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x10\n" +
-	"\x03dir\x18\x03 \x01(\tR\x03dir\";\n" +
+	"\x03dir\x18\x03 \x01(\tR\x03dir\x12\x18\n" +
+	"\aforeign\x18\x04 \x01(\bR\aforeign\";\n" +
 	"\vProjectInfo\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aruntime\x18\x02 \x01(\tR\aruntime\"\xe6\x02\n" +

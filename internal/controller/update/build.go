@@ -112,29 +112,6 @@ func value[T any](p *T) T {
 	return *p
 }
 
-func sourceOf(spec autov1alpha1.WorkspaceSpec, settings Settings) (*operation.Source, *failure.TerminalError) {
-	switch {
-	case spec.Git != nil:
-		return nil, failure.NewTerminal(ReasonSourceUnsupported, "the Workspace's spec.git is not fetched by this version: let a Stack make the Workspace, or give it spec.flux or spec.local")
-	case spec.Flux != nil && spec.Flux.Digest == "":
-		return nil, failure.NewTerminal(ReasonWorkspaceInvalid, "the Workspace's spec.flux.digest is missing: give the digest of the archive as sha256:<hex>")
-	case spec.Flux != nil:
-		url := spec.Flux.URL
-		if url == "" {
-			url = settings.ArtifactURL(spec.Flux.Digest)
-		}
-		artifact := &operation.Artifact{Digest: spec.Flux.Digest, Url: url, Dir: spec.Flux.Dir}
-		return &operation.Source{From: &operation.Source_Artifact{Artifact: artifact}}, nil
-	case spec.Local != nil:
-		return &operation.Source{From: &operation.Source_Local{Local: spec.Local.Dir}}, nil
-	case spec.ProjectInfo != nil:
-		project := &operation.ProjectInfo{Name: spec.ProjectInfo.Name, Runtime: spec.ProjectInfo.Runtime}
-		return &operation.Source{From: &operation.Source_Project{Project: project}}, nil
-	default:
-		return &operation.Source{From: &operation.Source_Prepared{Prepared: true}}, nil
-	}
-}
-
 // stackOf finds the stack in the Workspace's list. One that is not listed is made where it does not exist, as PKO does
 // for Updates that a user makes.
 func stackOf(stacks []autov1alpha1.WorkspaceStack, name string) (*operation.Stack, *failure.TerminalError) {

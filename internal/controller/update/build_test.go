@@ -16,6 +16,9 @@ import (
 
 func ptr[T any](v T) *T { return &v }
 
+// sum is a digest.
+const sum = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 // full has every option that there is.
 func full(kind autov1alpha1.UpdateType) autov1alpha1.UpdateSpec {
 	return autov1alpha1.UpdateSpec{
@@ -58,7 +61,7 @@ func TestOperation(t *testing.T) {
 	o := observed(func(o *Observed) {
 		o.Update.Spec = full(autov1alpha1.DestroyUpdate)
 		o.Workspace.Spec = autov1alpha1.WorkspaceSpec{
-			Flux:           &autov1alpha1.FluxSource{URL: "https://x", Digest: "sha256:1", Dir: "infra"},
+			Flux:           &autov1alpha1.FluxSource{URL: "https://hub/" + sum, Digest: sum, Dir: "infra"},
 			PulumiLogLevel: ptr(int32(3)),
 			Kubeconfig:     &autov1alpha1.KubeconfigSource{Type: autov1alpha1.KubeconfigSecret, SecretRef: &autov1alpha1.SecretKey{Name: "s", Key: "config"}},
 			Stacks: []autov1alpha1.WorkspaceStack{{Name: "other"}, {
@@ -85,7 +88,7 @@ func TestOperation(t *testing.T) {
 				{Key: "c", From: &operation.ConfigItem_File{File: "/c.json"}, ParseJson: true},
 			},
 		},
-		Source:      &operation.Source{From: &operation.Source_Artifact{Artifact: &operation.Artifact{Digest: "sha256:1", Url: "https://x", Dir: "infra"}}},
+		Source:      &operation.Source{From: &operation.Source_Artifact{Artifact: &operation.Artifact{Digest: sum, Url: "https://hub/" + sum, Dir: "infra"}}},
 		Options:     optionsOf(o.Update.Spec, ptr(int32(3))),
 		Kubeconfig:  &operation.Kubeconfig{Mode: operation.Kubeconfig_FILE, File: "/var/run/secrets/gantry-kubeconfig/config"},
 		CancelGrace: durationpb.New(time.Minute),
@@ -101,8 +104,35 @@ func TestSources(t *testing.T) {
 		want *operation.Source
 	}{
 		"OwnStore": {
-			autov1alpha1.WorkspaceSpec{Flux: &autov1alpha1.FluxSource{Digest: "sha256:1"}},
-			&operation.Source{From: &operation.Source_Artifact{Artifact: &operation.Artifact{Digest: "sha256:1", Url: "https://hub/sha256:1"}}},
+			autov1alpha1.WorkspaceSpec{Flux: &autov1alpha1.FluxSource{Digest: sum}},
+			&operation.Source{From: &operation.Source_Artifact{Artifact: &operation.Artifact{Digest: sum, Url: "https://hub/" + sum}}},
+		},
+		"OwnStoreByURL": {
+			autov1alpha1.WorkspaceSpec{Flux: &autov1alpha1.FluxSource{Digest: sum, URL: "https://hub/" + sum}},
+			&operation.Source{From: &operation.Source_Artifact{Artifact: &operation.Artifact{Digest: sum, Url: "https://hub/" + sum}}},
+		},
+		"ForeignServer": {
+			autov1alpha1.WorkspaceSpec{Flux: &autov1alpha1.FluxSource{Digest: sum, URL: "http://source-controller.flux-system/x.tar.gz", Dir: "app"}},
+			&operation.Source{From: &operation.Source_Artifact{Artifact: &operation.Artifact{
+				Digest: sum, Url: "http://source-controller.flux-system/x.tar.gz", Dir: "app", Foreign: true,
+			}}},
+		},
+		"AlmostTheOwnStore": {
+			autov1alpha1.WorkspaceSpec{Flux: &autov1alpha1.FluxSource{Digest: sum, URL: "https://hub/" + sum + "?x"}},
+			&operation.Source{From: &operation.Source_Artifact{Artifact: &operation.Artifact{
+				Digest: sum, Url: "https://hub/" + sum + "?x", Foreign: true,
+			}}},
+		},
+		"FluxBeforeLocal": {
+			autov1alpha1.WorkspaceSpec{
+				Flux: &autov1alpha1.FluxSource{Digest: sum}, Local: &autov1alpha1.LocalSource{Dir: "/src"},
+				ProjectInfo: &autov1alpha1.ProjectInfo{Name: "p", Runtime: "go"},
+			},
+			&operation.Source{From: &operation.Source_Artifact{Artifact: &operation.Artifact{Digest: sum, Url: "https://hub/" + sum}}},
+		},
+		"LocalBeforeProject": {
+			autov1alpha1.WorkspaceSpec{Local: &autov1alpha1.LocalSource{Dir: "/src"}, ProjectInfo: &autov1alpha1.ProjectInfo{Name: "p", Runtime: "go"}},
+			&operation.Source{From: &operation.Source_Local{Local: "/src"}},
 		},
 		"Local": {
 			autov1alpha1.WorkspaceSpec{Local: &autov1alpha1.LocalSource{Dir: "/src"}},
@@ -146,6 +176,11 @@ func TestWorkspacesThatMakeNoOperation(t *testing.T) {
 	}{
 		"Git":              {autov1alpha1.WorkspaceSpec{Git: &autov1alpha1.GitSource{}}, ReasonSourceUnsupported, "spec.git"},
 		"NoDigest":         {autov1alpha1.WorkspaceSpec{Flux: &autov1alpha1.FluxSource{URL: "https://x"}}, ReasonWorkspaceInvalid, "spec.flux.digest"},
+		"NoSuchDigest":     {autov1alpha1.WorkspaceSpec{Flux: &autov1alpha1.FluxSource{URL: "https://x", Digest: "md5:1"}}, ReasonWorkspaceInvalid, "is not a sha256"},
+		"ShortDigest":      {autov1alpha1.WorkspaceSpec{Flux: &autov1alpha1.FluxSource{URL: "https://x", Digest: "sha256:12"}}, ReasonWorkspaceInvalid, `"sha256:12" is not`},
+		"NotAWebURL":       {autov1alpha1.WorkspaceSpec{Flux: &autov1alpha1.FluxSource{URL: "ftp://me:hunter2@x/y", Digest: sum}}, ReasonWorkspaceInvalid, "spec.flux.url"},
+		"NoHost":           {autov1alpha1.WorkspaceSpec{Flux: &autov1alpha1.FluxSource{URL: "https:///hunter2", Digest: sum}}, ReasonWorkspaceInvalid, "names a host"},
+		"NoURLAtAll":       {autov1alpha1.WorkspaceSpec{Flux: &autov1alpha1.FluxSource{URL: "https://%zz:hunter2@x", Digest: sum}}, ReasonWorkspaceInvalid, "spec.flux.url"},
 		"NoValue":          {config(autov1alpha1.ConfigItem{}), ReasonWorkspaceInvalid, `"db:password" needs exactly one`},
 		"TwoSources":       {config(autov1alpha1.ConfigItem{ValueFrom: &autov1alpha1.ConfigValueFrom{Env: "A", Path: "/a"}}), ReasonWorkspaceInvalid, `"db:password" needs exactly one`},
 		"ValueAndFrom":     {config(autov1alpha1.ConfigItem{Value: secret, ValueFrom: &autov1alpha1.ConfigValueFrom{Env: "A"}}), ReasonWorkspaceInvalid, `"db:password" has both`},

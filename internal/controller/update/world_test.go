@@ -365,7 +365,7 @@ func anUpdate(name string, change ...func(*autov1alpha1.Update)) *autov1alpha1.U
 func aWorkspace(change ...func(*autov1alpha1.Workspace)) *autov1alpha1.Workspace {
 	ws := &autov1alpha1.Workspace{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: workspace, UID: "uid-workspace", Generation: 1},
-		Spec:       autov1alpha1.WorkspaceSpec{Flux: &autov1alpha1.FluxSource{URL: "https://hub/x", Digest: "sha256:x"}},
+		Spec:       autov1alpha1.WorkspaceSpec{Flux: &autov1alpha1.FluxSource{URL: "https://hub/x", Digest: sum}},
 		Status:     autov1alpha1.WorkspaceStatus{ObservedGeneration: 1},
 	}
 	for _, f := range change {
