@@ -52,6 +52,10 @@ bin/protoc-gen-go: $(call tool_module,protoc-gen-go)
 bin/protoc-gen-go-grpc: $(call tool_module,protoc-gen-go-grpc)
 	@$(call build,test/tools/protoc-gen-go-grpc,google.golang.org/grpc/cmd/protoc-gen-go-grpc,$@)
 
+# Stories of charts run it; nothing else needs it.
+bin/helm: $(call tool_module,helm)
+	@$(call build,test/tools/helm,helm.sh/helm/v4/cmd/helm,$@)
+
 bin/golangci-lint: $(call tool_module,golangci-lint)
 	@$(call build,test/tools/golangci-lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint,$@,-X main.version=$(GOLANGCI_LINT_VERSION))
 GOLANGCI_LINT_VERSION = $(shell sed -n 's/.*github.com\/golangci\/golangci-lint\/v2 v\([0-9.]*\).*/\1/p' test/tools/golangci-lint/go.mod | head -1)

@@ -64,7 +64,7 @@ func beManager() error {
 
 // cluster is an API server with Gantry's definitions and roles, and nothing that runs pods.
 type cluster struct {
-	client.Client
+	client.WithWatch
 	t *testing.T
 	// kubeconfig is the file of a user who may do what the manager's roles say, and nothing else.
 	kubeconfig string
@@ -100,7 +100,7 @@ func startCluster(t *testing.T) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	admin, err := client.New(config, client.Options{Scheme: scheme})
+	admin, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func startCluster(t *testing.T) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{Client: admin, t: t, kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
+	c := &cluster{WithWatch: admin, t: t, kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
 	if err := os.WriteFile(c.kubeconfig, content, 0o600); err != nil {
 		t.Fatal(err)
 	}

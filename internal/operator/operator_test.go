@@ -118,6 +118,7 @@ func (c *cluster) only(namespace string) *autov1alpha1.Update {
 // operation goes on while the leader is ended in good order, and while the next one is killed.
 func TestManagers(t *testing.T) {
 	c := startCluster(t)
+	c.lookOn()
 	first := c.start("first")
 	eventually(t, "the first manager leads", func() bool { return c.leader() == "first" })
 	second := c.start("second")

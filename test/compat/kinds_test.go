@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/cli-utils/pkg/kstatus/status"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
@@ -33,6 +34,9 @@ func TestDefaults(t *testing.T) {
 			got := create(t.Context(), t, c, object(t, namespace, tc.manifest))
 			if diff := cmp.Diff(map[string]any{"observedGeneration": int64(-1)}, got.Object["status"]); diff != "" {
 				t.Errorf("status of an object that no controller has seen, -want +got:\n%s", diff)
+			}
+			if result, err := status.Compute(got); err != nil || result.Status != status.InProgressStatus {
+				t.Errorf("kstatus says %+v of it (%v), want %s", result, err, status.InProgressStatus)
 			}
 			if spec := encoded(t, got.Object["spec"]); spec != tc.spec {
 				t.Errorf("spec is %s, want %s", spec, tc.spec)

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/conditions/conditionstest"
 )
 
 // store is a Store in memory.
@@ -70,9 +71,20 @@ func newWorld(t *testing.T, body string) *world {
 	return w
 }
 
+// reconcile does it once. Whether it fails or not, the status misleads nobody.
 func (w *world) reconcile() (ctrl.Result, error) {
 	w.t.Helper()
-	return w.Reconcile(w.t.Context(), ctrl.Request{NamespacedName: client.ObjectKey{Namespace: "team", Name: "demo"}})
+	key := client.ObjectKey{Namespace: "team", Name: "demo"}
+	result, err := w.Reconcile(w.t.Context(), ctrl.Request{NamespacedName: key})
+	object := &pulumiv1.Program{}
+	switch gone := w.client.Get(w.t.Context(), key, object); {
+	case gone != nil:
+	case err == nil:
+		conditionstest.Reconciled(w.t, object)
+	default:
+		conditionstest.Anytime(w.t, object)
+	}
+	return result, err
 }
 
 func (w *world) program() *pulumiv1.Program {

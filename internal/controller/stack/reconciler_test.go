@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -26,6 +27,7 @@ import (
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/conditions/conditionstest"
 )
 
 // cluster is an API server in memory, a controller by hand, and a pod that does what it is told.
@@ -105,7 +107,7 @@ func (c *cluster) reconcile() ctrl.Result {
 	for range 10 {
 		before := c.dump()
 		var err error
-		if result, err = c.r.Reconcile(c.t.Context(), ctrl.Request{NamespacedName: key}); err != nil && !errors.Is(err, errCrash) {
+		if result, err = c.once(); err != nil && !errors.Is(err, errCrash) {
 			c.t.Fatalf("Reconcile: %v", err)
 		}
 		if err == nil && c.dump() == before {
@@ -114,6 +116,26 @@ func (c *cluster) reconcile() ctrl.Result {
 	}
 	c.t.Fatal("Reconcile never comes to rest")
 	return result
+}
+
+// once calls the reconciler. Whether it fails or not, the Stack's status misleads nobody.
+func (c *cluster) once() (ctrl.Result, error) {
+	c.t.Helper()
+	before, after := &pulumiv1.Stack{}, &pulumiv1.Stack{}
+	if err := client.IgnoreNotFound(c.client.Get(c.t.Context(), key, before)); err != nil {
+		c.t.Fatal(err)
+	}
+	result, err := c.r.Reconcile(c.t.Context(), ctrl.Request{NamespacedName: key})
+	if gone := c.client.Get(c.t.Context(), key, after); gone != nil {
+		return result, err
+	}
+	switch {
+	case err == nil:
+		conditionstest.Reconciled(c.t, after)
+	case !equality.Semantic.DeepEqual(before.Status, after.Status):
+		conditionstest.Anytime(c.t, after)
+	}
+	return result, err
 }
 
 // dump is the state of the world.
@@ -313,7 +335,7 @@ func TestDestroyBeforeRelease(t *testing.T) {
 	c.clock.Step(20 * time.Minute)
 	c.reconcile()
 	c.finish("", nil)
-	if _, err := c.r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key}); err != nil {
+	if _, err := c.once(); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.client.Get(t.Context(), key, &pulumiv1.Stack{}); client.IgnoreNotFound(err) != nil || err == nil {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -243,7 +242,7 @@ func TestTakeoverOfADeletion(t *testing.T) {
 		t.Fatalf("no destroy: %+v", updates)
 	}
 	c.finish("", nil)
-	if _, err := c.r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key}); err != nil {
+	if _, err := c.once(); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.client.Get(t.Context(), key, &pulumiv1.Stack{}); client.IgnoreNotFound(err) != nil || err == nil {
@@ -276,7 +275,7 @@ func TestUpdatesOfPKOCanGo(t *testing.T) {
 	c.edit(func(s *pulumiv1.Stack) { s.Finalizers = nil })
 	c.remove(c.stack())
 	c.remove(c.update(left.update.Name))
-	if _, err := c.r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key}); err != nil {
+	if _, err := c.once(); err != nil {
 		t.Fatal(err)
 	}
 	if c.update(left.update.Name) != nil {

@@ -43,7 +43,7 @@ type Settings struct {
 // Act is what is to be done.
 type Act int
 
-// The acts. All but Expire and Tidy write the status.
+// The acts. All but Expire and Tidy write a status that says what was done.
 const (
 	// Wait does nothing but say what is waited for.
 	Wait Act = iota
@@ -59,7 +59,7 @@ const (
 	Record
 	// End completes the Update without a result.
 	End
-	// Tidy releases what is held for a complete Update.
+	// Tidy releases what is held for a complete Update, and keeps its status true.
 	Tidy
 	// Expire deletes a complete Update.
 	Expire

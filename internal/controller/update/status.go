@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
@@ -81,6 +82,26 @@ func statusOf(o Observed, s Step, kept keptOutputs, now time.Time) autov1alpha1.
 	}
 	want := v.conditions(o.Update.Generation)
 	status.Conditions = conditions.Merge(old.Conditions, want, metav1.NewTime(now))
+	return status
+}
+
+// settledStatus is the status of a complete Update: its record as it is, said of the newest generation, and in kstatus'
+// words too where only PKO's are there. Without these kstatus takes an Update of PKO's that failed for a good one, and
+// one whose time to live was changed since for one that is under way.
+func settledStatus(update *autov1alpha1.Update, now time.Time) autov1alpha1.UpdateStatus {
+	status := *update.Status.DeepCopy()
+	status.ObservedGeneration = update.Generation
+	if meta.FindStatusCondition(status.Conditions, autov1alpha1.ConditionTypeReady) == nil {
+		state := conditions.Ready(operation.ReasonSucceeded, status.Message)
+		if failed := meta.FindStatusCondition(status.Conditions, autov1alpha1.UpdateConditionTypeFailed); failed != nil && failed.Status == metav1.ConditionTrue {
+			state = conditions.Stalled(failed.Reason, failed.Message)
+		}
+		status.Conditions = append(status.Conditions, state.Conditions(update.Generation)...)
+	}
+	for i := range status.Conditions {
+		status.Conditions[i].ObservedGeneration = update.Generation
+	}
+	status.Conditions = conditions.Merge(update.Status.Conditions, status.Conditions, metav1.NewTime(now))
 	return status
 }
 

@@ -159,11 +159,26 @@ func (r *Reconciler) release(ctx context.Context, o Observed) (ctrl.Result, erro
 }
 
 func (r *Reconciler) tidy(ctx context.Context, o Observed, s Step) (ctrl.Result, error) {
+	if !isDeleting(o.Update) {
+		if err := r.settle(ctx, o.Update); err != nil {
+			return ctrl.Result{}, err
+		}
+	}
 	if o.State.Offered || o.State.Result != nil {
 		r.Hub.Recorded(workspaceKey(o.Update), o.Update.UID)
 	}
 	r.memory.forget(o.Update.UID)
 	return ctrl.Result{RequeueAfter: s.After}, r.unprotect(ctx, o.Update)
+}
+
+// settle writes the status of a complete Update where it is not of the newest generation, or not ours.
+func (r *Reconciler) settle(ctx context.Context, update *autov1alpha1.Update) error {
+	status := settledStatus(update, r.Clock.Now())
+	if err := kube.ApplyStatus(ctx, r.Client, update, kube.ManagerUpdateStatus, &update.Status, &status); err != nil {
+		return fmt.Errorf("write the status of Update %s: %w", update.Name, err)
+	}
+	update.Status = status
+	return nil
 }
 
 // expire deletes the Update, and no namesake of it.

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
@@ -74,27 +76,59 @@ func TestTakeoverOfAWaitingUpdate(t *testing.T) {
 	w.only("waiting", "Complete=True/Updated", "Failed=False/UpdateSucceeded", "Progressing=False/Complete", "Ready=True/UpdateSucceeded")
 }
 
-// TestTakeoverOfAnUpdateThatIsOver: it is kept for as long as it says, and no longer; its record is not touched.
+// TestTakeoverOfAnUpdateThatIsOver: it is kept for as long as it says, and no longer; its record is not touched, but told
+// in kstatus' words too, once.
 func TestTakeoverOfAnUpdateThatIsOver(t *testing.T) {
 	w := newWorld(t, aWorkspace(), pko(t, "over"))
 	ended := time.Date(2026, 1, 1, 3, 1, 0, 0, time.UTC)
 	w.clock.SetTime(ended.Add(23 * time.Hour))
-	if result := w.reconcilePKO("over"); result != time.Hour || len(w.written) != 0 {
-		t.Errorf("looks again after %s, want 1h; written: %v", result, w.written)
+	for range 2 {
+		if result := w.reconcile("over"); result.RequeueAfter != time.Hour {
+			t.Errorf("looks again after %s, want 1h", result.RequeueAfter)
+		}
 	}
+	if diff := cmp.Diff([]string{"status"}, w.written); diff != "" {
+		t.Errorf("written (-want +got):\n%s", diff)
+	}
+	w.only("over", "Complete=True/Updated", "Failed=False/UpdateSucceeded", "Progressing=False/Complete", "Ready=True/UpdateSucceeded")
 	w.clock.SetTime(ended.Add(24 * time.Hour))
-	w.reconcilePKO("over")
+	w.reconcile("over")
 	if expired := w.get("over"); expired.DeletionTimestamp.IsZero() || !slices.Contains(expired.Finalizers, finalizerOfPKO) {
 		t.Errorf("an Update that expired is %+v", expired.ObjectMeta)
 	}
 }
 
-// reconcilePKO reconciles an Update whose status is not ours, and answers when it is looked at again.
-func (w *world) reconcilePKO(name string) time.Duration {
-	w.t.Helper()
-	result, err := w.try(name)
-	if err != nil {
-		w.t.Fatal(err)
+// TestTakeoverOfAnUpdateThatFailed: kstatus takes what PKO leaves of a failure for a success.
+func TestTakeoverOfAnUpdateThatFailed(t *testing.T) {
+	update := pko(t, "over")
+	for i, condition := range update.Status.Conditions {
+		if condition.Type == autov1alpha1.UpdateConditionTypeFailed {
+			update.Status.Conditions[i].Status, update.Status.Conditions[i].Reason = metav1.ConditionTrue, "UpdateFailed"
+		}
 	}
-	return result.RequeueAfter
+	w := newWorld(t, aWorkspace(), update)
+	w.clock.SetTime(update.CreationTimestamp.Time)
+	w.reconcile("over")
+	w.only("over", "Complete=True/Updated", "Failed=True/UpdateFailed", "Progressing=False/Complete", "Ready=False/NotReadyStalled", "Stalled=True/UpdateFailed")
+}
+
+// TestChangeOfACompleteUpdateIsObserved: else kstatus, and helm upgrade with it, waits for ever.
+func TestChangeOfACompleteUpdateIsObserved(t *testing.T) {
+	w := started(t)
+	w.finish("u", success(nil))
+	w.reconcile("u")
+	changed := w.get("u")
+	changed.Generation, changed.Spec.TTLAfterCompleted = 2, new("1h")
+	if err := w.client.Update(t.Context(), changed); err != nil {
+		t.Fatal(err)
+	}
+	w.written = nil
+	w.reconcile("u") // whose check of the generation is the point
+	w.reconcile("u")
+	if diff := cmp.Diff([]string{"status"}, w.written); diff != "" {
+		t.Errorf("written (-want +got):\n%s", diff)
+	}
+	if len(w.recorder.events) != 1 {
+		t.Errorf("events are %v, want that of the end alone", w.recorder.events)
+	}
 }

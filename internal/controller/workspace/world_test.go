@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/internal/conditions/conditionstest"
 	"github.com/gantry-operator/gantry/internal/hub"
 )
 
@@ -187,28 +188,27 @@ func (w *world) after(d time.Duration) *world {
 
 func (w *world) status() autov1alpha1.WorkspaceStatus {
 	w.t.Helper()
+	return w.workspace().Status
+}
+
+func (w *world) workspace() *autov1alpha1.Workspace {
+	w.t.Helper()
 	workspace := &autov1alpha1.Workspace{}
 	if err := w.cluster.Get(context.Background(), w.request().NamespacedName, workspace); err != nil {
 		w.t.Fatal(err)
 	}
-	return workspace.Status
+	return workspace
 }
 
-// checkStatus is what kstatus asks of a status: one state, of this generation.
+// checkStatus checks that the status misleads nobody, and says when and why.
 func (w *world) checkStatus() {
 	w.t.Helper()
-	status := w.status()
-	states := 0
-	for _, c := range status.Conditions {
-		if c.Status == "True" {
-			states++
-		}
-		if c.ObservedGeneration != 3 || c.Message == "" || c.LastTransitionTime.IsZero() {
+	workspace := w.workspace()
+	conditionstest.Reconciled(w.t, workspace)
+	for _, c := range workspace.Status.Conditions {
+		if c.Message == "" || c.LastTransitionTime.IsZero() {
 			w.t.Errorf("condition %+v", c)
 		}
-	}
-	if states != 1 || status.ObservedGeneration != 3 {
-		w.t.Errorf("%d states at generation %d: %+v", states, status.ObservedGeneration, status.Conditions)
 	}
 }
 
