@@ -35,7 +35,7 @@ func generate(workspace *autov1alpha1.Workspace, settings Settings, agent agentP
 func systemLabels(workspace string) map[string]string {
 	return map[string]string{
 		autov1alpha1.LabelComponent:     componentValue,
-		autov1alpha1.LabelWorkspaceName: workspace,
+		autov1alpha1.LabelWorkspaceName: autov1alpha1.LabelValue(workspace),
 	}
 }
 

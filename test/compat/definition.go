@@ -61,11 +61,6 @@ func compareVersions(theirs, ours apiextensionsv1.CustomResourceDefinitionVersio
 		}
 	}
 	their, our := theirs.Schema.OpenAPIV3Schema, ours.Schema.OpenAPIV3Schema
-	for _, rule := range their.XValidations {
-		if !hasRule(our.XValidations, rule.Rule) {
-			found = append(found, Difference{theirs.Name, fmt.Sprintf("lacks the rule %q", rule.Rule)})
-		}
-	}
 	for _, difference := range CompareSchemas(their, our) {
 		difference.Path = theirs.Name + " " + difference.Path
 		found = append(found, difference)

@@ -76,8 +76,10 @@ func TestStackNameLength(t *testing.T) {
 	stack := func(version string, length int) *unstructured.Unstructured {
 		return object(t, namespace, `{apiVersion: pulumi.com/`+version+`, kind: Stack, metadata: {name: `+strings.Repeat("a", length)+`}, spec: {stack: dev}}`)
 	}
-	create(t.Context(), t, c, stack("v1", 42))
-	refused(t, c.Create(t.Context(), stack("v1", 43)), "42 characters")
+	for _, length := range []int{42, 43, 63, 64, 253} {
+		create(t.Context(), t, c, stack("v1", length))
+	}
+	refused(t, c.Create(t.Context(), stack("v1", 254)), "no more than 253")
 	create(t.Context(), t, c, stack("v1alpha1", 44))
 }
 

@@ -1,5 +1,7 @@
 package v1
 
+import autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+
 // Names that users and other software rely on.
 const (
 	// AnnotationReconciliationRequest on a Stack asks for one run per new value that is not empty.
@@ -10,7 +12,7 @@ const (
 
 	// LabelComponent on a Workspace or Update is "stack".
 	LabelComponent = "pulumi.com/component"
-	// LabelStackName on a Workspace or Update is the name of its Stack.
+	// LabelStackName on a Workspace or Update is the name of its Stack; of one over 63 characters, that of its Workspace.
 	LabelStackName = "pulumi.com/stack-name"
 )
 
@@ -61,3 +63,7 @@ const (
 	// EventWorkspaceDeleted: the Workspace was reclaimed.
 	EventWorkspaceDeleted = "WorkspaceDeleted"
 )
+
+// WorkspaceName is the name of the Workspace of a Stack, with which the names of its Updates begin: the Stack's own, if
+// that has at most 42 characters; a longer one is shortened.
+func WorkspaceName(stack string) string { return autov1alpha1.ShortName(stack) }

@@ -169,7 +169,6 @@ func (s *StackSpec) UnmarshalJSON(data []byte) error {
 // +kubebuilder:subresource:status
 // +kubebuilder:storageversion
 // +kubebuilder:resource:path=stacks,scope=Namespaced,categories=pulumi
-// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 42",message="the name of a Stack may not exceed 42 characters"
 // +kubebuilder:printcolumn:name="Stack",type="string",priority=10,JSONPath=".spec.stack"
 // +kubebuilder:printcolumn:name="Last Update",type="string",JSONPath=".status.lastUpdate.state"
 // +kubebuilder:printcolumn:name="Age",type="date",JSONPath=".status.lastUpdate.lastResyncTime"

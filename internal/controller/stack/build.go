@@ -19,6 +19,9 @@ import (
 // updateTTL is how long a complete Update is kept.
 const updateTTL = "24h0m0s"
 
+// kindStack is the kind of what owns a Workspace.
+const kindStack = "Stack"
+
 // buildWorkspace makes the Workspace that a Stack asks for: the generated one, the template merged into it, and the
 // stack itself, which no template can change. What cannot work is a failure.TerminalError.
 func buildWorkspace(stack *pulumiv1.Stack, source Source) (*autov1alpha1.Workspace, error) {
@@ -36,7 +39,7 @@ func buildWorkspace(stack *pulumiv1.Stack, source Source) (*autov1alpha1.Workspa
 	}
 	workspace := &autov1alpha1.Workspace{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: stack.Namespace, Name: stack.Name, Labels: childLabels(stack),
+			Namespace: stack.Namespace, Name: pulumiv1.WorkspaceName(stack.Name), Labels: childLabels(stack),
 			OwnerReferences: []metav1.OwnerReference{ownerReference(stack, true)},
 		},
 		Spec: autov1alpha1.WorkspaceSpec{
@@ -124,18 +127,18 @@ func updateName(o Observed, step Step) string {
 		last = l.Name
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%d\n%s\n%s\n%s", o.Stack.UID, last, o.Stack.Generation, request(o.Stack), o.Source.Revision, step.Type))
-	return o.Stack.Name + "-" + hex.EncodeToString(sum[:5])
+	return pulumiv1.WorkspaceName(o.Stack.Name) + "-" + hex.EncodeToString(sum[:5])
 }
 
 // childLabels are the labels of what is made for a Stack. The Stack's own labels are not passed on: tools that track
 // objects by label would take the children for their own.
 func childLabels(stack *pulumiv1.Stack) map[string]string {
-	return map[string]string{pulumiv1.LabelComponent: "stack", pulumiv1.LabelStackName: stack.Name}
+	return map[string]string{pulumiv1.LabelComponent: "stack", pulumiv1.LabelStackName: autov1alpha1.LabelValue(stack.Name)}
 }
 
 func ownerReference(stack *pulumiv1.Stack, controller bool) metav1.OwnerReference {
 	ref := metav1.OwnerReference{
-		APIVersion: pulumiv1.GroupVersion.String(), Kind: "Stack", Name: stack.Name, UID: stack.UID, BlockOwnerDeletion: new(true),
+		APIVersion: pulumiv1.GroupVersion.String(), Kind: kindStack, Name: stack.Name, UID: stack.UID, BlockOwnerDeletion: new(true),
 	}
 	if controller {
 		ref.Controller = new(true)

@@ -25,7 +25,7 @@ type Outputs struct {
 // observe reads all that a plan is made from. The Stack it answers is a copy that has the result of a complete update.
 func (r *Reconciler) observe(ctx context.Context, stack *pulumiv1.Stack) (Observed, error) {
 	o := Observed{Stack: stack.DeepCopy()}
-	key := client.ObjectKeyFromObject(stack)
+	key := client.ObjectKey{Namespace: stack.Namespace, Name: pulumiv1.WorkspaceName(stack.Name)}
 	workspace := &autov1alpha1.Workspace{}
 	switch err := r.Client.Get(ctx, key, workspace); {
 	case err == nil:

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/internal/conditions"
@@ -76,7 +78,7 @@ func checks() []check {
 	return []check{
 		updateOutdated, updateUnwanted, updateUnderWay, specUnreadable,
 		resourcesKept, nothingApplied, resourcesDestroyed, childrenCollected,
-		specInvalid, sourceUnavailable, workspaceGoing,
+		specInvalid, sourceUnavailable, workspaceTaken, workspaceGoing,
 		upToDate, prerequisiteUnmet,
 	}
 }
@@ -166,6 +168,33 @@ func sourceUnavailable(o Observed, _ time.Time) *Step {
 	return &Step{State: conditions.Reconciling(waiting.Reason, waiting.Error()), After: sourcePoll}
 }
 
+// workspaceTaken: a Workspace of the name is another's, which is not ours to change.
+func workspaceTaken(o Observed, now time.Time) *Step {
+	owner := otherOwner(o)
+	if owner == nil {
+		return nil
+	}
+	if message, _ := reasonToRun(o, now); message == "" {
+		return nil
+	}
+	if owner.Kind == kindStack && owner.Name == o.Stack.Name {
+		return &Step{After: sourcePoll, State: conditions.Reconciling(pulumiv1.ReasonStackProcessing, "waiting for the Workspace of the Stack of this name before it to be gone")}
+	}
+	return &Step{After: sourcePoll, State: conditions.Stalled(pulumiv1.ReasonSpecInvalid, fmt.Sprintf(
+		"metadata.name: the Workspace of this Stack would be %q, which belongs to %s %q; give this Stack another name", o.Workspace.Name, owner.Kind, owner.Name))}
+}
+
+// otherOwner is what controls the Workspace, unless that is the Stack, or nothing does.
+func otherOwner(o Observed) *metav1.OwnerReference {
+	if o.Workspace == nil {
+		return nil
+	}
+	if owner := metav1.GetControllerOf(o.Workspace); owner != nil && owner.UID != o.Stack.UID {
+		return owner
+	}
+	return nil
+}
+
 // workspaceGoing: the Workspace is being deleted; a new one cannot be made before it is gone.
 func workspaceGoing(o Observed, now time.Time) *Step {
 	if o.Workspace == nil || o.Workspace.DeletionTimestamp.IsZero() {
@@ -185,7 +214,7 @@ func upToDate(o Observed, now time.Time) *Step {
 	}
 	step := &Step{State: settledState(o), After: after}
 	last := o.Stack.Status.LastUpdate
-	if o.Stack.Spec.WorkspaceReclaimPolicy == pulumiv1.WorkspaceReclaimDelete && o.Workspace != nil && !deleting(o.Stack) &&
+	if o.Stack.Spec.WorkspaceReclaimPolicy == pulumiv1.WorkspaceReclaimDelete && o.Workspace != nil && otherOwner(o) == nil && !deleting(o.Stack) &&
 		last.State == pulumiv1.SucceededStackState {
 		step.Act = Reclaim
 	}

@@ -75,6 +75,14 @@ func under(podUID string) func(*Observed) {
 	}
 }
 
+func workspaceOf(kind, name string) func(*Observed) {
+	return func(o *Observed) {
+		o.Workspace = &autov1alpha1.Workspace{ObjectMeta: metav1.ObjectMeta{Name: "demo", OwnerReferences: []metav1.OwnerReference{
+			{APIVersion: "pulumi.com/v1", Kind: kind, Name: name, UID: "other-uid", Controller: new(true)},
+		}}}
+	}
+}
+
 func TestPlan(t *testing.T) {
 	type want struct {
 		act     Act
@@ -88,6 +96,9 @@ func TestPlan(t *testing.T) {
 		want   want
 	}{
 		"FirstRun":         {"nothing is on record", world(neverRan), want{act: Run, state: "StackProcessing", message: "Initial stack update"}},
+		"WorkspaceTaken":   {"another Stack's Workspace is not taken over", world(neverRan, workspaceOf("Stack", "demo.")), want{state: "SpecInvalid", after: 30 * time.Second}},
+		"WorkspaceLeft":    {"the Workspace of a Stack that is gone goes too", world(neverRan, workspaceOf("Stack", "demo")), want{state: "StackProcessing", after: 30 * time.Second}},
+		"WorkspaceNotOurs": {"it is not reclaimed either", world(workspaceOf("Stack", "demo."), func(o *Observed) { o.Stack.Spec.WorkspaceReclaimPolicy = pulumiv1.WorkspaceReclaimDelete }), want{state: "ProcessingCompleted"}},
 		"UpToDate":         {"nothing changed runs nothing", world(), want{state: "ProcessingCompleted"}},
 		"SpecChanged":      {"a spec edit runs", world(generation(3)), want{act: Run, state: "StackProcessing", message: "New stack generation: 3"}},
 		"SourceChanged":    {"a new revision runs", world(revision("8")), want{act: Run, state: "StackProcessing", message: `New commit detected: "8"`}},

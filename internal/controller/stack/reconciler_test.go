@@ -63,6 +63,7 @@ func newCluster(t *testing.T, objects ...client.Object) *cluster {
 	c := &cluster{t: t, clock: clocktesting.NewFakeClock(noon), events: events.NewFakeRecorder(100)}
 	c.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
 		WithStatusSubresource(&pulumiv1.Stack{}, &pulumiv1.Program{}, &autov1alpha1.Workspace{}, &autov1alpha1.Update{}).
+		WithIndex(&autov1alpha1.Update{}, indexStack, stackNames).
 		WithInterceptorFuncs(c.crashes()).Build()
 	c.r = &Reconciler{
 		Client: c.client, Reader: c.client, Clock: c.clock, Recorder: c.events, Artifacts: archives{},

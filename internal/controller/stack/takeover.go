@@ -42,7 +42,7 @@ func sourceServedByPKO(o Observed) bool {
 // could never go.
 func (r *Reconciler) releaseUpdates(ctx context.Context, stack client.ObjectKey, underWay string) error {
 	var list autov1alpha1.UpdateList
-	if err := r.Client.List(ctx, &list, client.InNamespace(stack.Namespace), client.MatchingLabels{pulumiv1.LabelStackName: stack.Name}); err != nil {
+	if err := r.Client.List(ctx, &list, client.InNamespace(stack.Namespace), client.MatchingFields{indexStack: stack.Name}); err != nil {
 		return fmt.Errorf("list the Updates of the Stack: %w", err)
 	}
 	for i := range list.Items {

@@ -257,7 +257,10 @@ func TestUpdatesOfPKOCanGo(t *testing.T) {
 	left.stack.Spec.ProgramRef, left.workspace.Spec.Flux, left.stack.Status.CurrentUpdate.Commit = nil, nil, ""
 	old, other := left.update.DeepCopy(), left.update.DeepCopy()
 	old.Name, old.UID = "demo-19a0000000", "old-uid"
-	other.Name, other.UID, other.Labels = "other-19a0000000", "other-uid", map[string]string{pulumiv1.LabelStackName: "other"}
+	other.Name, other.UID = "other-19a0000000", "other-uid"
+	for i := range other.OwnerReferences {
+		other.OwnerReferences[i].Name = "other"
+	}
 	c := newTakeover(t, left, old, other)
 	c.remove(old)
 	c.remove(other)

@@ -6,6 +6,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -24,6 +25,9 @@ import (
 const (
 	indexProgram      = "spec.programRef.name"
 	indexPrerequisite = "spec.prerequisites.name"
+	// indexStack is of Updates, by the Stack that owns them. Their label would do less: it is short, and a template may
+	// change it.
+	indexStack = "metadata.ownerReferences.name"
 )
 
 // SetupWithManager registers the controller, its watches and its indexes.
@@ -40,6 +44,9 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 			return fmt.Errorf("index Stacks by %s: %w", name, err)
 		}
 	}
+	if err := mgr.GetFieldIndexer().IndexField(ctx, &autov1alpha1.Update{}, indexStack, stackNames); err != nil {
+		return fmt.Errorf("index Updates by their Stack: %w", err)
+	}
 	owned := handler.EnqueueRequestForOwner(mgr.GetScheme(), mgr.GetRESTMapper(), &pulumiv1.Stack{})
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("stack-controller").
@@ -50,6 +57,17 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 		Watches(&autov1alpha1.Update{}, owned, builder.WithPredicates(statusChanged(updateState))).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(r)
+}
+
+// stackNames are the Stacks that own an object.
+func stackNames(object client.Object) []string {
+	var names []string
+	for _, ref := range object.GetOwnerReferences() {
+		if group, err := schema.ParseGroupVersion(ref.APIVersion); err == nil && group.Group == pulumiv1.GroupVersion.Group && ref.Kind == kindStack {
+			names = append(names, ref.Name)
+		}
+	}
+	return names
 }
 
 func programNames(stack *pulumiv1.Stack) []string {

@@ -69,7 +69,7 @@ func buildOutputs(update *autov1alpha1.Update, outputs map[string]*operation.Out
 			Name:      autov1alpha1.OutputsSecretName(update.Name),
 			Labels: map[string]string{
 				autov1alpha1.LabelComponent:  componentUpdate,
-				autov1alpha1.LabelUpdateName: labelValue(update.Name),
+				autov1alpha1.LabelUpdateName: autov1alpha1.LabelValue(update.Name),
 			},
 			Annotations:     map[string]string{autov1alpha1.AnnotationSecrets: string(list)},
 			OwnerReferences: []metav1.OwnerReference{ownerReference(update)},
@@ -127,9 +127,4 @@ func withHash(key, name string) string {
 	sum := sha256.Sum256([]byte(name))
 	suffix := "_" + hex.EncodeToString(sum[:])[:12]
 	return key[:min(len(key), maxKey-len(suffix))] + suffix
-}
-
-// labelValue cuts a name to what a label takes.
-func labelValue(name string) string {
-	return strings.TrimRight(name[:min(len(name), validation.LabelValueMaxLength)], "-._")
 }

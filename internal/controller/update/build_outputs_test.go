@@ -112,11 +112,3 @@ func TestOnlyASuccessfulUpHasOutputs(t *testing.T) {
 		})
 	}
 }
-
-func TestLabelValue(t *testing.T) {
-	for name, want := range map[string]string{"short": "short", strings.Repeat("a", 62) + "-bcd": strings.Repeat("a", 62)} {
-		if got := labelValue(name); got != want || len(validation.IsValidLabelValue(got)) > 0 {
-			t.Errorf("label of %q is %q, want %q", name, got, want)
-		}
-	}
-}

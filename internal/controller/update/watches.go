@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -107,8 +108,11 @@ func (r *Reconciler) podEnded() handler.EventHandler {
 }
 
 func (r *Reconciler) notePodEnd(ctx context.Context, pod *corev1.Pod, q queue) {
-	workspace := client.ObjectKey{Namespace: pod.Namespace, Name: pod.Labels[autov1alpha1.LabelWorkspaceName]}
-	updates, err := incomplete(ctx, r.Client, workspace)
+	owner := metav1.GetControllerOf(pod)
+	if owner == nil {
+		return // of no Workspace, so that no operation was ever given to it
+	}
+	updates, err := incomplete(ctx, r.Client, client.ObjectKey{Namespace: pod.Namespace, Name: owner.Name})
 	if err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Updates not woken", "pod", pod.Name)
 		return

@@ -377,7 +377,8 @@ func aPod(uid types.UID, change ...func(*corev1.Pod)) *corev1.Pod {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: namespace, Name: autov1alpha1.PodName(workspace), UID: uid,
-			Labels: map[string]string{autov1alpha1.LabelWorkspaceName: workspace},
+			Labels:          map[string]string{autov1alpha1.LabelWorkspaceName: workspace},
+			OwnerReferences: []metav1.OwnerReference{{APIVersion: autov1alpha1.GroupVersion.String(), Kind: "Workspace", Name: workspace, Controller: new(true)}},
 		},
 		Status: corev1.PodStatus{Phase: corev1.PodRunning},
 	}

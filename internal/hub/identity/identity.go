@@ -140,13 +140,13 @@ func identify(who holder, pod *corev1.Pod) (Identity, error) {
 	if pod.UID != who.uid {
 		return Identity{}, fmt.Errorf("%w: pod %s was replaced by another one", ErrForbidden, who.name)
 	}
-	workspace := pod.Labels[autov1alpha1.LabelWorkspaceName]
-	if workspace == "" || pod.Name != autov1alpha1.PodName(workspace) {
-		return Identity{}, fmt.Errorf("%w: pod %s has not its name and label", ErrForbidden, who.name)
-	}
 	owner := metav1.GetControllerOf(pod)
-	if owner == nil || owner.Kind != "Workspace" || owner.Name != workspace || group(owner.APIVersion) != autov1alpha1.GroupVersion.Group {
-		return Identity{}, fmt.Errorf("%w: pod %s is not controlled by Workspace %s", ErrForbidden, who.name, workspace)
+	if owner == nil || owner.Kind != "Workspace" || group(owner.APIVersion) != autov1alpha1.GroupVersion.Group {
+		return Identity{}, fmt.Errorf("%w: pod %s is not controlled by a Workspace", ErrForbidden, who.name)
+	}
+	workspace := owner.Name
+	if pod.Name != autov1alpha1.PodName(workspace) || pod.Labels[autov1alpha1.LabelWorkspaceName] != autov1alpha1.LabelValue(workspace) {
+		return Identity{}, fmt.Errorf("%w: pod %s has not its name and label", ErrForbidden, who.name)
 	}
 	return Identity{Workspace: types.NamespacedName{Namespace: pod.Namespace, Name: workspace}, Pod: pod.UID}, nil
 }

@@ -14,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	clocktesting "k8s.io/utils/clock/testing"
+
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 )
 
 var errDown = errors.New("the API server is down")
@@ -133,6 +135,21 @@ func TestAuthenticate(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestLongName: a label is too short for the name of this Workspace.
+func TestLongName(t *testing.T) {
+	name := strings.Repeat("long-name.", 20) + "x"
+	p, status := workspacePod(), accept()
+	p.Name = autov1alpha1.PodName(name)
+	p.Labels[autov1alpha1.LabelWorkspaceName] = autov1alpha1.LabelValue(name)
+	p.OwnerReferences[0].Name = name
+	status.User.Extra[extraPodName] = authenticationv1.ExtraValue{p.Name}
+	a := New(&reviewer{token: "good-token", status: status}, &pods{pod: p}, clocktesting.NewFakePassiveClock(time.Unix(0, 0)))
+	who, err := a.Authenticate(t.Context(), "good-token")
+	if err != nil || who.Workspace.Name != name {
+		t.Errorf("it is %v (%v), want the pod of Workspace %s", who, err, name)
 	}
 }
 

@@ -122,7 +122,7 @@ func (n *Namespace) Updates(ctx context.Context, stack string) ([]autov1alpha1.U
 	}
 	var own []autov1alpha1.Update
 	for _, update := range updates.Items {
-		if update.Spec.WorkspaceName == stack {
+		if update.Spec.WorkspaceName == pulumiv1.WorkspaceName(stack) {
 			own = append(own, update)
 		}
 	}
