@@ -187,7 +187,8 @@ func realCLI(tb testing.TB) string {
 }
 
 // cliDouble is the directory of a stand-in for the CLI, a shell script. Its up writes two events and then waits for the
-// file $HOME/release; it ends with 1 when interrupted. Each start of up is written to $HOME/ups.
+// file $HOME/release; it ends with 1 when interrupted. Each start of up is written to $HOME/ups. With $HOME/cloud it has no
+// stack; with $HOME/unseen, too, there is one which it may not show.
 func cliDouble(tb testing.TB) string {
 	tb.Helper()
 	dir := tb.TempDir()
@@ -204,6 +205,11 @@ up) ;;
 install) if [ -e "$HOME/broken" ]; then
     echo "npm ERR! 404 left-pad"; echo "error: installing dependencies failed" >&2; exit 1
   fi; exit 0 ;;
+stack) [ -e "$HOME/cloud" ] || exit 0
+  case "$*" in
+  *--create*) [ ! -e "$HOME/unseen" ] || { echo "error: stack 'dev' already exists" >&2; exit 1; } ;;
+  *select*) echo "error: no stack named 'dev' found" >&2; exit 6 ;;
+  esac; exit 0 ;;
 *) exit 0 ;;
 esac
 for arg in "$@"; do

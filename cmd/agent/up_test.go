@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -126,6 +127,50 @@ func TestPreviewRefreshAndDestroy(t *testing.T) {
 	}
 	// The stack is gone, and made again.
 	wantSuccess(t, p.hub.run(up("again", source)))
+}
+
+// What is not in the backend is destroyed, and not made for it.
+func TestDestroyOfAStackThatIsNotThere(t *testing.T) {
+	p := newPod(t, realCLI(t))
+	source := p.store.put(t, yaml("outputs: {y: 1}\n"), "")
+	destroy := func(op *operation.Operation) { op.Type = operation.Type_DESTROY }
+	for uid, stack := range map[string]*operation.Stack{"one": {Name: "dev", Create: true}, "two": {Name: "organization/demo/dev"}} {
+		result := p.hub.run(up(uid, source, destroy, func(op *operation.Operation) { op.Stack = stack }))
+		wantSuccess(t, result)
+		if !strings.Contains(result.GetMessage(), "nothing to destroy") {
+			t.Errorf("%s says %q", stack.GetName(), result.GetMessage())
+		}
+	}
+	if made, _ := filepath.Glob(filepath.Join(p.state, ".pulumi", "stacks", "*", "*")); len(made) != 0 {
+		t.Errorf("the destroy made %v", made)
+	}
+	wantSuccess(t, p.hub.run(up("up", source)))
+	if result := p.hub.run(up("three", source, destroy)); result.GetChanges()["delete"] != 1 {
+		t.Errorf("a stack that is there: %v, %s", result.GetChanges(), result.GetMessage())
+	}
+}
+
+// Pulumi Cloud does not tell a stack that is not there from one that the token may not see.
+func TestDestroyOfAStackThatIsNotShown(t *testing.T) {
+	p := newPod(t, cliDouble(t), "PULUMI_BACKEND_URL=https://api.example")
+	source := p.store.put(t, map[string]string{"Pulumi.yaml": "name: demo\nruntime: yaml\n"}, "")
+	destroy := func(op *operation.Operation) { op.Type = operation.Type_DESTROY }
+	touch := func(name string) {
+		if err := os.WriteFile(p.home(name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	touch("cloud")
+	wantSuccess(t, p.hub.run(up("gone", source, destroy)))
+	got := slices.DeleteFunc(p.started(0), func(command string) bool { return command == "version" })
+	if diff := cmp.Diff([]string{"stack select", "stack select", "stack rm"}, got); diff != "" {
+		t.Errorf("processes (-want +got):\n%s", diff)
+	}
+	touch("unseen")
+	result := p.hub.run(up("unseen", source, destroy))
+	if result.GetReason() != operation.ReasonInitializationFailed || !strings.Contains(result.GetMessage(), "may not see it") {
+		t.Errorf("reason %s: %s", result.GetReason(), result.GetMessage())
+	}
 }
 
 func TestAStackThatMayNotBeMade(t *testing.T) {

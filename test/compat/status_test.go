@@ -37,7 +37,7 @@ func TestStackStatusComesAndGoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	full := pulumiv1.StackStatus{
-		ObservedGeneration: 1, Applied: true,
+		ObservedGeneration: 1, Applied: new(true),
 		Outputs:       map[string]apiextensionsv1.JSON{"a": {Raw: []byte(`{"b":1}`)}, "n": {Raw: []byte(`null`)}},
 		LastUpdate:    &pulumiv1.LastUpdate{Name: "u", LastResyncTime: metav1.Now()},
 		CurrentUpdate: &pulumiv1.CurrentUpdate{Name: "v"},

@@ -26,7 +26,7 @@ func TestBothVersionsOfStackAreOneObject(t *testing.T) {
 		t.Errorf("config through v1 is %s", got)
 	}
 	stack.Status = pulumiv1.StackStatus{
-		ObservedGeneration: 1, Applied: true, ObservedReconcileRequest: "r",
+		ObservedGeneration: 1, Applied: new(true), ObservedReconcileRequest: "r",
 		Outputs:    map[string]apiextensionsv1.JSON{"none": {Raw: []byte("null")}, "some": {Raw: []byte(`{"a":[null]}`)}},
 		LastUpdate: &pulumiv1.LastUpdate{Name: "u", State: pulumiv1.SucceededStackState},
 		Conditions: []metav1.Condition{{Type: "Ready", Status: "True", Reason: "R", LastTransitionTime: metav1.Unix(0, 0)}},

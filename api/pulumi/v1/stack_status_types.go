@@ -99,9 +99,10 @@ type StackStatus struct {
 	// projectInfo of the program that ran last.
 	// +optional
 	ProjectInfo *autov1alpha1.ProjectInfo `json:"projectInfo,omitempty"`
-	// applied is true once an up was started, so that there may be resources to destroy.
+	// applied is true once an up was started, or may have been, so that there may be resources to destroy; false where it
+	// is certain that none was; absent before Gantry looked at the Stack first.
 	// +optional
-	Applied bool `json:"applied,omitempty"`
+	Applied *bool `json:"applied,omitempty"`
 	// conditions are Ready, Reconciling and Stalled.
 	// +listType=map
 	// +listMapKey=type

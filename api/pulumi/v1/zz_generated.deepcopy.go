@@ -649,6 +649,11 @@ func (in *StackStatus) DeepCopyInto(out *StackStatus) {
 		*out = new(v1alpha1.ProjectInfo)
 		**out = **in
 	}
+	if in.Applied != nil {
+		in, out := &in.Applied, &out.Applied
+		*out = new(bool)
+		**out = **in
+	}
 	if in.Conditions != nil {
 		in, out := &in.Conditions, &out.Conditions
 		*out = make([]metav1.Condition, len(*in))

@@ -53,12 +53,17 @@ func OperationArgs(op *operation.Operation, eventLog string) []string {
 	return append(args, verbosity(o.GetLogLevel())...)
 }
 
-// SelectArgs are the arguments that select a stack, and make it where it may be made.
-func SelectArgs(stack *operation.Stack) []string {
+// SelectArgs are the arguments that select a stack, and make it if it is to be made where it is not there.
+func SelectArgs(stack *operation.Stack, create bool) []string {
 	args := arguments{"stack", "select", "--stack=" + stack.GetName(), "--non-interactive", "--color=never"}
-	args.when(stack.GetCreate(), "--create")
-	args.when(stack.GetCreate() && stack.GetSecretsProvider() != "", "--secrets-provider="+stack.GetSecretsProvider())
+	args.when(create, "--create")
+	args.when(create && stack.GetSecretsProvider() != "", "--secrets-provider="+stack.GetSecretsProvider())
 	return args
+}
+
+// RemoveArgs are the arguments that remove a stack without resources from the backend.
+func RemoveArgs(stack string) []string {
+	return []string{"stack", "rm", "--yes", "--preserve-config", "--stack=" + stack, "--non-interactive", "--color=never"}
 }
 
 // EncryptArgs are the arguments that encrypt standard input into the settings file at path, under the key.

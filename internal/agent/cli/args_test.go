@@ -98,7 +98,7 @@ func TestSelectArgs(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, cli.SelectArgs(tc.stack)); diff != "" {
+			if diff := cmp.Diff(tc.want, cli.SelectArgs(tc.stack, tc.stack.GetCreate())); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

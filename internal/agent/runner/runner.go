@@ -6,6 +6,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -92,6 +94,11 @@ func (r *Runner) Run(ctx context.Context, op *operation.Operation, report func(*
 		err := context.Cause(ctx)
 		if err == nil {
 			err = step.do(ctx, run)
+		}
+		if errors.Is(err, errNoStack) {
+			result.Outcome, result.Reason = operation.Outcome_SUCCEEDED, operation.ReasonSucceeded
+			result.Message = fmt.Sprintf("there is nothing to destroy: the backend has no stack %q", op.GetStack().GetName())
+			break
 		}
 		if err != nil {
 			r.Log.Info("the operation did not succeed", "update", op.GetName(), "step", step.words)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gantry-operator/gantry/internal/agent/cli"
 	"github.com/gantry-operator/gantry/internal/agent/settings"
+	"github.com/gantry-operator/gantry/internal/operation"
 )
 
 // prepare reads the dynamic environment and brings the source into place.
@@ -47,8 +48,13 @@ func (r *Runner) selectStack(ctx context.Context, run *run) error {
 	if r.selected[key] {
 		return nil
 	}
-	command := cli.Command{Args: cli.SelectArgs(run.op.GetStack()), What: "stack select"}
-	if err := r.process(ctx, run, command); err != nil {
+	var err error
+	if run.op.GetType() == operation.Type_DESTROY {
+		err = r.selectForDestroy(ctx, run)
+	} else {
+		err = r.selects(ctx, run, run.op.GetStack().GetCreate())
+	}
+	if err != nil {
 		return err
 	}
 	if r.selected == nil {
@@ -58,13 +64,22 @@ func (r *Runner) selectStack(ctx context.Context, run *run) error {
 	return nil
 }
 
+func (r *Runner) selects(ctx context.Context, run *run, create bool) error {
+	return r.process(ctx, run, cli.Command{Args: cli.SelectArgs(run.op.GetStack(), create), What: "stack select"})
+}
+
 // stackKey names a stack and where its state is kept.
 func (r *Runner) stackKey(run *run) string {
+	return r.backend(run) + "\n" + run.project.Settings.Name.String() + "\n" + run.op.GetStack().GetName()
+}
+
+// backend is the URL of where the state is kept; empty stands for the one that the pod is logged in to.
+func (r *Runner) backend(run *run) string {
 	backend, _ := run.env.lookup("PULUMI_BACKEND_URL")
 	if declared := run.project.Settings.Backend; backend == "" && declared != nil {
 		backend = declared.URL
 	}
-	return backend + "\n" + run.project.Settings.Name.String() + "\n" + run.op.GetStack().GetName()
+	return backend
 }
 
 // configure writes the stack's settings.

@@ -64,8 +64,9 @@ func (r *Reconciler) observeUpdate(ctx context.Context, o *Observed) error {
 	if err != nil {
 		return fmt.Errorf("get Update %s: %w", current.Name, err)
 	}
-	// PKO keeps no record of having applied anything before an update has ended.
-	o.Stack.Status.Applied = o.Stack.Status.Applied || applies(update)
+	if applies(update) {
+		o.Stack.Status.Applied = new(true)
+	}
 	if !meta.IsStatusConditionTrue(update.Status.Conditions, autov1alpha1.UpdateConditionTypeComplete) {
 		o.Update = update
 		return nil

@@ -153,7 +153,7 @@ func specUnreadable(o Observed, _ time.Time) *Step {
 func specInvalid(o Observed, _ time.Time) *Step {
 	for _, err := range []error{o.DesiredErr, o.SourceErr} {
 		if terminal, ok := failure.AsTerminal(err); ok {
-			return &Step{State: conditions.Stalled(terminal.Reason, terminal.Error())}
+			return &Step{State: conditions.Stalled(terminal.Reason, terminal.Error()+heldBack(o.Stack))}
 		}
 	}
 	return nil
@@ -165,7 +165,7 @@ func sourceUnavailable(o Observed, _ time.Time) *Step {
 	if !ok {
 		return nil
 	}
-	return &Step{State: conditions.Reconciling(waiting.Reason, waiting.Error()), After: sourcePoll}
+	return &Step{State: conditions.Reconciling(waiting.Reason, waiting.Error()+heldBack(o.Stack)), After: sourcePoll}
 }
 
 // workspaceTaken: a Workspace of the name is another's, which is not ours to change.

@@ -11,6 +11,14 @@ import (
 	"github.com/gantry-operator/gantry/internal/conditions"
 )
 
+// heldBack says what a deletion waits for that cannot run its destroy.
+func heldBack(stack *pulumiv1.Stack) string {
+	if !deleting(stack) {
+		return ""
+	}
+	return "; the Stack goes when its destroy has succeeded: mend this, or set spec.destroyOnFinalize to false to keep what it made"
+}
+
 // resourcesKept: the user asked to keep the resources.
 func resourcesKept(o Observed, _ time.Time) *Step {
 	if !deleting(o.Stack) || o.Stack.Spec.DestroyOnFinalize {
@@ -19,12 +27,12 @@ func resourcesKept(o Observed, _ time.Time) *Step {
 	return &Step{Act: Release, State: conditions.Ready(pulumiv1.ReasonProcessingCompleted, "the Stack goes; its resources are kept, since destroyOnFinalize is not set")}
 }
 
-// nothingApplied: it is on record that no up was ever started, so that there is nothing to destroy. What PKO recorded
-// counts as an up unless it was a preview.
+// nothingApplied: it is on record that no up was ever started, so that there is nothing to destroy. No record is no
+// proof; and what else is on record must not say otherwise.
 func nothingApplied(o Observed, _ time.Time) *Step {
 	status := o.Stack.Status
 	last := lastUpdate(o.Stack)
-	applied := status.Applied || status.ProjectInfo != nil || len(status.Outputs) > 0 ||
+	applied := status.Applied == nil || *status.Applied || len(status.Outputs) > 0 ||
 		(last != nil && last.Type != autov1alpha1.PreviewUpdate)
 	if !deleting(o.Stack) || applied {
 		return nil

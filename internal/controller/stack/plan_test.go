@@ -23,7 +23,7 @@ func world(changes ...func(*Observed)) Observed {
 		Stack: &pulumiv1.Stack{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "demo", UID: "stack-uid", Generation: 2, Finalizers: []string{pulumiv1.Finalizer}},
 			Spec:       pulumiv1.StackSpec{Stack: "dev", ProgramRef: &pulumiv1.ProgramReference{Name: "p"}},
-			Status: pulumiv1.StackStatus{Applied: true, LastUpdate: &pulumiv1.LastUpdate{
+			Status: pulumiv1.StackStatus{Applied: new(true), LastUpdate: &pulumiv1.LastUpdate{
 				Generation: 2, Name: "demo-1", Type: autov1alpha1.UpUpdate, State: pulumiv1.SucceededStackState,
 				LastAttemptedCommit: "7", LastSuccessfulCommit: "7", LastResyncTime: metav1.NewTime(noon.Add(-time.Minute)),
 			}},
@@ -36,7 +36,7 @@ func world(changes ...func(*Observed)) Observed {
 	return o
 }
 
-func neverRan(o *Observed) { o.Stack.Status = pulumiv1.StackStatus{} }
+func neverRan(o *Observed) { o.Stack.Status = pulumiv1.StackStatus{Applied: new(false)} }
 
 func annotated(value string) func(*Observed) {
 	return func(o *Observed) {
@@ -161,7 +161,7 @@ func TestPlan(t *testing.T) {
 			want{state: "SpecInvalid"}},
 		"DeletedKeeping":        {"resources are kept unless asked otherwise", world(goes, func(o *Observed) { o.Stack.Spec.DestroyOnFinalize = false }), want{act: Release, state: "ProcessingCompleted"}},
 		"DeletedNothingApplied": {"nothing was ever applied", world(goes, neverRan, func(o *Observed) { o.Stack.Generation = 3 }), want{act: Release, state: "ProcessingCompleted"}},
-		"DeletedFirstUpLost":    {"an up was begun, whatever became of its record", world(goes, func(o *Observed) { o.Stack.Status = pulumiv1.StackStatus{Applied: true} }), want{act: Run, state: "StackProcessing", message: "Stack marked for deletion"}},
+		"DeletedFirstUpLost":    {"an up was begun, whatever became of its record", world(goes, func(o *Observed) { o.Stack.Status = pulumiv1.StackStatus{Applied: new(true)} }), want{act: Run, state: "StackProcessing", message: "Stack marked for deletion"}},
 		"Deleted":               {"a destroy runs", world(goes), want{act: Run, state: "StackProcessing", message: "Stack marked for deletion"}},
 		"DeletedWhilePreview":   {"the present flag decides nothing", world(goes, func(o *Observed) { o.Stack.Spec.Preview = true }), want{act: Run, state: "StackProcessing", message: "Stack marked for deletion"}},
 		"PrerequisiteInvalid": {"a duration that is none needs a person", world(neverRan, func(o *Observed) {

@@ -57,12 +57,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 
 // step observes, plans and takes one step, and answers when to look again.
 func (r *Reconciler) step(ctx context.Context, stack *pulumiv1.Stack) (time.Duration, error) {
+	fresh := isFresh(stack)
 	if err := r.ensureFinalizer(ctx, stack); err != nil {
 		return 0, err
 	}
 	observed, err := r.observe(ctx, stack)
 	if err != nil {
 		return 0, err
+	}
+	if observed.Stack.Status.Applied == nil {
+		observed.Stack.Status.Applied = new(!fresh)
 	}
 	step := Plan(observed, r.Clock.Now())
 	if err := r.take(ctx, stack, observed, &step); err != nil {

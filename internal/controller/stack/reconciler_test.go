@@ -283,7 +283,7 @@ func TestFirstDeployment(t *testing.T) {
 	if last == nil || last.Name != updates[0].Name || last.State != pulumiv1.SucceededStackState || last.LastSuccessfulCommit != "1" || last.Failures != 0 || last.Generation != 1 {
 		t.Errorf("lastUpdate: %+v", last)
 	}
-	if stack.Status.CurrentUpdate != nil || stack.Status.ProjectInfo == nil || !stack.Status.Applied || stack.Status.ObservedGeneration != 1 {
+	if stack.Status.CurrentUpdate != nil || stack.Status.ProjectInfo == nil || stack.Status.Applied == nil || !*stack.Status.Applied || stack.Status.ObservedGeneration != 1 {
 		t.Errorf("status: %+v", stack.Status)
 	}
 	if got := c.state(); got != "Ready=True/ProcessingCompleted " {

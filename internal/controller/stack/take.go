@@ -152,7 +152,9 @@ func (r *Reconciler) writeStatus(ctx context.Context, stack *pulumiv1.Stack, o O
 	s := status(o, step, r.Clock.Now())
 	if current != nil {
 		s.CurrentUpdate = current
-		s.Applied = s.Applied || applies(o.Update)
+		if applies(o.Update) {
+			s.Applied = new(true)
+		}
 	}
 	news := r.news(stack, o, step)
 	if err := kube.ApplyStatus(ctx, r.Client, stack, kube.ManagerStackStatus, &stack.Status, s); err != nil {

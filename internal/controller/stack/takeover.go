@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -12,6 +13,15 @@ import (
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 )
+
+// isFresh tells that nobody has worked on the Stack: it has neither the finalizer nor a status. Whatever else is known
+// of a Stack that Gantry sees first, somebody may have applied it: PKO, whose records can be lost while its resources are
+// there, or Gantry in another cluster, from which the Stack came by way of a backup.
+func isFresh(stack *pulumiv1.Stack) bool {
+	s := &stack.Status
+	return !slices.Contains(stack.Finalizers, pulumiv1.Finalizer) &&
+		s.LastUpdate == nil && s.CurrentUpdate == nil && len(s.Conditions) == 0 && len(s.Outputs) == 0
+}
 
 // begun tells that the operation of an Update may have started: it was given to a pod, or PKO was running it, which puts
 // no pod on record.

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -168,7 +170,7 @@ func TestTakeoverOfARun(t *testing.T) {
 	if running := c.update(left.update.Name); running == nil || !running.DeletionTimestamp.IsZero() || !madeByPKO(running) || len(c.updates()) != 1 {
 		t.Fatalf("PKO's run was not left to end: %+v", running)
 	}
-	if !c.stack().Status.Applied {
+	if applied := c.stack().Status.Applied; applied == nil || !*applied {
 		t.Error("it is not on record that something may have been applied")
 	}
 	c.edit(func(s *pulumiv1.Stack) { s.Generation = 2 })
@@ -247,6 +249,64 @@ func TestTakeoverOfADeletion(t *testing.T) {
 	}
 	if err := c.client.Get(t.Context(), key, &pulumiv1.Stack{}); client.IgnoreNotFound(err) != nil || err == nil {
 		t.Errorf("the Stack is still there (%v)", err)
+	}
+}
+
+// TestDeletionWithoutARecord: a Stack is only let go without a destroy if it is certain that nothing was applied.
+func TestDeletionWithoutARecord(t *testing.T) {
+	fresh := func(l leftByPKO) { l.stack.Finalizers, l.stack.Status = nil, pulumiv1.StackStatus{} }
+	cases := map[string]struct {
+		change func(leftByPKO)
+		seen   bool // alive by Gantry, with a source that is not there
+		want   bool // a destroy
+	}{
+		"UpdateIsGone": {func(l leftByPKO) {
+			l.stack.Status = pulumiv1.StackStatus{ObservedGeneration: 2, CurrentUpdate: &pulumiv1.CurrentUpdate{Generation: 2, Name: "demo-gone", Commit: "1"}}
+		}, false, true},
+		"NothingOnRecord":  {func(l leftByPKO) { l.stack.Status = pulumiv1.StackStatus{ObservedGeneration: 2} }, false, true},
+		"PreviewOnRecord":  {func(l leftByPKO) { l.stack.Status.LastUpdate.Type = autov1alpha1.PreviewUpdate }, false, true},
+		"FromABackup":      {func(l leftByPKO) { l.stack.Status = pulumiv1.StackStatus{} }, false, true},
+		"FromABackupAlive": {func(l leftByPKO) { l.stack.Status = pulumiv1.StackStatus{} }, true, true},
+		"FinalizerWasLost": {func(l leftByPKO) { l.stack.Finalizers = nil }, true, true},
+		"Fresh":            {fresh, true, false},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			left := pko(t)
+			tc.change(left)
+			c := newTakeover(t, left)
+			if tc.seen {
+				c.remove(left.program)
+				c.reconcile()
+				if err := c.client.Create(t.Context(), programOf(greeting)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.remove(c.stack())
+			c.edit(func(s *pulumiv1.Stack) { s.Generation = 3 }) // as the API server does
+			if _, err := c.r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key}); err != nil {
+				t.Fatal(err)
+			}
+			destroys := slices.ContainsFunc(c.updates(), func(u autov1alpha1.Update) bool { return u.Spec.Type == autov1alpha1.DestroyUpdate })
+			err := c.client.Get(t.Context(), key, &pulumiv1.Stack{})
+			if destroys != tc.want || (err == nil) != tc.want {
+				t.Errorf("destroyed: %t, want %t; the Stack: %v", destroys, tc.want, err)
+			}
+		})
+	}
+}
+
+// TestDeletionThatIsHeldBack: what keeps a destroy from running comes with the ways out.
+func TestDeletionThatIsHeldBack(t *testing.T) {
+	left := pko(t)
+	left.stack.Status = pulumiv1.StackStatus{ObservedGeneration: 2}
+	c := newTakeover(t, left)
+	c.remove(left.program)
+	c.remove(c.stack())
+	c.reconcile()
+	waits := meta.FindStatusCondition(c.stack().Status.Conditions, autov1alpha1.ConditionTypeReconciling)
+	if waits == nil || waits.Reason != pulumiv1.ReasonSourceUnavailable || !strings.Contains(waits.Message, "destroyOnFinalize to false") {
+		t.Errorf("the Stack says %+v", waits)
 	}
 }
 
