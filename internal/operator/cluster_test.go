@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -159,6 +160,27 @@ type replica struct {
 	name, hub, artifacts string
 	process              *exec.Cmd
 	ended                chan error
+	output               *output
+}
+
+// output is what a process writes, readable meanwhile.
+type output struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Write adds to the output.
+func (o *output) Write(text []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(text)
+}
+
+// said is what the manager has written so far.
+func (r *replica) said() string {
+	r.output.mu.Lock()
+	defer r.output.mu.Unlock()
+	return r.output.text.String()
 }
 
 // start starts a manager and makes the Pod that it takes itself for.
@@ -175,14 +197,13 @@ func (c *cluster) start(name string) *replica {
 			},
 		}}},
 	})
-	r := &replica{name: name, hub: freeAddress(c.t), artifacts: freeAddress(c.t), ended: make(chan error, 1)}
+	r := &replica{name: name, hub: freeAddress(c.t), artifacts: freeAddress(c.t), ended: make(chan error, 1), output: &output{}}
 	r.process = exec.CommandContext(context.WithoutCancel(c.t.Context()), os.Args[0],
 		"--leader-elect", "--leader-election-lease-duration=3s", "--leader-election-renew-deadline=2s", "--leader-election-retry-period=200ms",
 		"--health-probe-bind-address=0", "--hub-bind-address="+r.hub, "--artifact-bind-address="+r.artifacts,
 		"--artifact-dir="+c.t.TempDir(), "--zap-log-level=debug")
 	r.process.Env = append(os.Environ(), asManager+"=1", "KUBECONFIG="+c.kubeconfig, "POD_NAMESPACE=gantry-system", "POD_NAME="+name)
-	output := &strings.Builder{}
-	r.process.Stdout, r.process.Stderr = output, output
+	r.process.Stdout, r.process.Stderr = r.output, r.output
 	if err := r.process.Start(); err != nil {
 		c.t.Fatal(err)
 	}
@@ -192,9 +213,9 @@ func (c *cluster) start(name string) *replica {
 			r.end(c.t, syscall.SIGKILL)
 		}
 		if c.t.Failed() {
-			c.t.Logf("what manager %s said:\n%s", name, output)
+			c.t.Logf("what manager %s said:\n%s", name, r.said())
 		}
-		if strings.Contains(output.String(), "is forbidden") {
+		if strings.Contains(r.said(), "is forbidden") {
 			c.t.Errorf("manager %s lacks a right", name)
 		}
 	})

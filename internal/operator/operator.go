@@ -29,7 +29,7 @@ import (
 )
 
 const (
-	// leaseID is PKO's, so that the two never work at the same time in one namespace.
+	// leaseID is PKO's, so that the two never work at the same time.
 	leaseID = "operator.pulumi.com"
 	// stopWithin is how long the manager may take to stop. Nothing it does is long: operations live on in their pods.
 	stopWithin = 10 * time.Second
@@ -58,6 +58,9 @@ func Run(ctx context.Context, o Options, kubeconfig *rest.Config, log logr.Logge
 	}
 	options := managerOptions(o, scheme)
 	options.Metrics = metricsOptions(o, live, keeper.TLS())
+	if options.LeaderElectionResourceLockInterface, err = newLock(kubeconfig, o, log.WithName("leader")); err != nil {
+		return err
+	}
 	mgr, err := ctrl.NewManager(kubeconfig, options)
 	if err != nil {
 		return fmt.Errorf("make the manager: %w", err)
@@ -82,8 +85,6 @@ func managerOptions(o Options, scheme *runtime.Scheme) ctrl.Options {
 		Scheme:                        scheme,
 		HealthProbeBindAddress:        o.HealthAddress,
 		LeaderElection:                o.LeaderElect,
-		LeaderElectionID:              leaseID,
-		LeaderElectionNamespace:       o.PodNamespace,
 		LeaderElectionReleaseOnCancel: true,
 		LeaseDuration:                 &o.LeaseDuration,
 		RenewDeadline:                 &o.RenewDeadline,

@@ -18,6 +18,8 @@ type Options struct {
 	LeaderElect bool
 	// LeaseDuration, RenewDeadline and RetryPeriod are those of the election.
 	LeaseDuration, RenewDeadline, RetryPeriod time.Duration
+	// PKONamespace is where PKO is, if it is there: its lease has to be free. Empty does not look.
+	PKONamespace string
 	// APITimeout bounds every request to the API server but watches.
 	APITimeout time.Duration
 	// Concurrency is how many objects of a kind are reconciled at once.
@@ -68,6 +70,7 @@ func defaults() Options {
 		RenewDeadline: 10 * time.Second,
 		RetryPeriod:   2 * time.Second,
 
+		PKONamespace:    "pulumi-kubernetes-operator",
 		APITimeout:      30 * time.Second,
 		Concurrency:     25,
 		MetricsAddress:  "0",
@@ -107,6 +110,7 @@ func (o *Options) bind(f *flag.FlagSet) {
 	f.DurationVar(&o.LeaseDuration, "leader-election-lease-duration", o.LeaseDuration, "how long replicas wait for a leader that went without a word (LEADER_ELECTION_LEASE_DURATION)")
 	f.DurationVar(&o.RenewDeadline, "leader-election-renew-deadline", o.RenewDeadline, "how long a leader tries to renew its lease before it gives up (LEADER_ELECTION_RENEW_DEADLINE)")
 	f.DurationVar(&o.RetryPeriod, "leader-election-retry-period", o.RetryPeriod, "how often replicas look at the lease (LEADER_ELECTION_RETRY_PERIOD)")
+	f.StringVar(&o.PKONamespace, "pko-namespace", o.PKONamespace, "the namespace of the Pulumi Kubernetes Operator, beside which the manager does nothing; empty to not look")
 	f.DurationVar(&o.APITimeout, "kube-api-timeout", o.APITimeout, "bound of each request to the API server, but for watches (KUBE_API_TIMEOUT)")
 	f.StringVar(&o.MetricsAddress, "metrics-bind-address", o.MetricsAddress, "where to serve metrics, such as :8443; 0 for nowhere")
 	f.BoolVar(&o.MetricsSecure, "metrics-secure", o.MetricsSecure, "serve metrics over TLS and only to those who may get /metrics")

@@ -26,6 +26,7 @@ func TestParseOptions(t *testing.T) {
 		want   any
 	}{
 		"Lease":         {"short, as a change of the leader costs nothing", nil, nil, func(o Options) any { return o.LeaseDuration }, 15 * time.Second},
+		"PKO":           {"where its quickstart installs it", nil, nil, func(o Options) any { return o.PKONamespace }, "pulumi-kubernetes-operator"},
 		"Flag":          {"a flag counts", []string{"--leader-election-lease-duration=60s"}, nil, func(o Options) any { return o.LeaseDuration }, time.Minute},
 		"EnvOverFlag":   {"as in PKO", []string{"--leader-election-lease-duration=60s"}, map[string]string{"LEADER_ELECTION_LEASE_DURATION": "70s"}, func(o Options) any { return o.LeaseDuration }, 70 * time.Second},
 		"EmptyEnv":      {"an empty variable says nothing", []string{"--kube-api-timeout=9s"}, map[string]string{"KUBE_API_TIMEOUT": ""}, func(o Options) any { return o.APITimeout }, 9 * time.Second},

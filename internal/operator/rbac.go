@@ -18,6 +18,10 @@ package operator
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 // +kubebuilder:rbac:groups=source.toolkit.fluxcd.io,resources=gitrepositories;ocirepositories;buckets;externalartifacts,verbs=get;list;watch
 //
+// PKO's lease, in whatever namespace PKO is.
+//
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,resourceNames=operator.pulumi.com,verbs=get
+//
 // In its own namespace: the lease, the certificates, the label of the leader and the address of the hub.
 //
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;list;watch;create;update;patch;delete,namespace=gantry-system
