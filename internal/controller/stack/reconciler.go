@@ -57,7 +57,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 
 // step observes, plans and takes one step, and answers when to look again.
 func (r *Reconciler) step(ctx context.Context, stack *pulumiv1.Stack) (time.Duration, error) {
-	fresh := isFresh(stack)
+	mayBeApplied := !isFresh(stack)
 	if err := r.ensureFinalizer(ctx, stack); err != nil {
 		return 0, err
 	}
@@ -66,7 +66,7 @@ func (r *Reconciler) step(ctx context.Context, stack *pulumiv1.Stack) (time.Dura
 		return 0, err
 	}
 	if observed.Stack.Status.Applied == nil {
-		observed.Stack.Status.Applied = new(!fresh)
+		observed.Stack.Status.Applied = &mayBeApplied
 	}
 	step := Plan(observed, r.Clock.Now())
 	if err := r.take(ctx, stack, observed, &step); err != nil {

@@ -284,7 +284,7 @@ func TestDeletionWithoutARecord(t *testing.T) {
 			}
 			c.remove(c.stack())
 			c.edit(func(s *pulumiv1.Stack) { s.Generation = 3 }) // as the API server does
-			if _, err := c.r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key}); err != nil {
+			if _, err := c.once(); err != nil {
 				t.Fatal(err)
 			}
 			destroys := slices.ContainsFunc(c.updates(), func(u autov1alpha1.Update) bool { return u.Spec.Type == autov1alpha1.DestroyUpdate })
