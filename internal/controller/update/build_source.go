@@ -14,7 +14,7 @@ import (
 func sourceOf(spec autov1alpha1.WorkspaceSpec, settings Settings) (*operation.Source, *failure.TerminalError) {
 	switch {
 	case spec.Git != nil:
-		return nil, failure.NewTerminal(ReasonSourceUnsupported, "the Workspace's spec.git is not fetched by this version: let a Stack make the Workspace, or give it spec.flux or spec.local")
+		return nil, failure.NewTerminal(autov1alpha1.ReasonSourceUnsupported, "the Workspace's spec.git is not fetched by this version: let a Stack make the Workspace, or give it spec.flux or spec.local")
 	case spec.Flux != nil:
 		artifact, err := artifactOf(*spec.Flux, settings)
 		if err != nil {

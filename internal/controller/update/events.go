@@ -48,6 +48,10 @@ func ttlInvalid(update *autov1alpha1.Update) occurrence {
 		"spec.ttlAfterCompleted is %q, which is no duration such as 24h or 90m; the Update is kept until somebody deletes it", *update.Spec.TTLAfterCompleted))}
 }
 
+func fieldsIgnored(fields string) occurrence {
+	return occurrence{corev1.EventTypeWarning, autov1alpha1.ConditionTypeFieldsIgnored, "Plan", conditions.BoundNote(fields)}
+}
+
 // completion are the events of a result that was put on record.
 func completion(update *autov1alpha1.Update, result *operation.Result, kept keptOutputs) []occurrence {
 	var all []occurrence
@@ -69,7 +73,7 @@ func ending(update *autov1alpha1.Update, s Step) []occurrence {
 
 // lifetime warns, once in an Update's life, of a time to live that cannot be read.
 func lifetime(update *autov1alpha1.Update) []occurrence {
-	if _, _, err := timeToLive(update); err != nil {
+	if _, _, err := timeToLive(update.Spec.TTLAfterCompleted); err != nil {
 		return []occurrence{ttlInvalid(update)}
 	}
 	return nil

@@ -8,20 +8,20 @@ import (
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 )
 
-// timeToLive is how long the Update is kept after its end; ok says whether it is limited. An error means that the
+// timeToLive is how long an Update is kept after its end; ok says whether it is limited. An error means that the
 // duration is malformed, and that the Update is kept.
-func timeToLive(update *autov1alpha1.Update) (ttl time.Duration, ok bool, err error) {
-	if update.Spec.TTLAfterCompleted == nil || *update.Spec.TTLAfterCompleted == "" {
+func timeToLive(wanted *string) (ttl time.Duration, ok bool, err error) {
+	if wanted == nil || *wanted == "" {
 		return 0, false, nil
 	}
-	ttl, err = time.ParseDuration(*update.Spec.TTLAfterCompleted)
+	ttl, err = time.ParseDuration(*wanted)
 	return ttl, err == nil, err
 }
 
 // timeLeft is how much longer a complete Update is kept; ok says whether that is limited.
 func timeLeft(update *autov1alpha1.Update, now time.Time) (left time.Duration, ok bool) {
 	done := meta.FindStatusCondition(update.Status.Conditions, autov1alpha1.UpdateConditionTypeComplete)
-	ttl, ok, err := timeToLive(update)
+	ttl, ok, err := timeToLive(update.Spec.TTLAfterCompleted)
 	if done == nil || !ok || err != nil {
 		return 0, false
 	}

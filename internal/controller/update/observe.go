@@ -70,17 +70,21 @@ func (r *Reconciler) observeWaiting(ctx context.Context, o *Observed) error {
 	if err != nil {
 		return err
 	}
-	o.Ahead = aheadOf(o.Update, rivals)
+	if err := r.observeWorkspace(ctx, o, r.Client); err != nil {
+		return err
+	}
+	o.Ahead = aheadOf(o.Update, slices.DeleteFunc(rivals, o.isBarred))
 	if o.Connected && !o.Session.Retired && o.Ahead == nil {
 		return r.observeWorkspace(ctx, o, r.Reader)
 	}
-	return r.observeWorkspace(ctx, o, r.Client)
+	return nil
 }
 
 func (r *Reconciler) observeWorkspace(ctx context.Context, o *Observed, from client.Reader) error {
 	workspace := &autov1alpha1.Workspace{}
 	err := from.Get(ctx, workspaceKey(o.Update), workspace)
 	if apierrors.IsNotFound(err) {
+		o.Workspace = nil
 		return nil
 	}
 	if err != nil {

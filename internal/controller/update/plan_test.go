@@ -66,15 +66,18 @@ func observed(changes ...after) Observed {
 	return o
 }
 
-// TestPlan has a case for each check, and for each pair of checks that could both speak, which of them does.
-func TestPlan(t *testing.T) {
-	tests := map[string]struct {
-		in      []after
-		check   string
-		act     Act
-		reason  string
-		message string
-	}{
+// planCase is something observed and what is planned for it.
+type planCase struct {
+	in      []after
+	check   string
+	act     Act
+	reason  string
+	message string
+}
+
+// planCases has a case for each check, and for each pair of checks that could both speak, which of them does.
+func planCases() map[string]planCase {
+	return map[string]planCase{
 		"Expired":                       {[]after{completed, outlived}, "expired", Expire, "", "complete for 1m"},
 		"ExpiredBeforeFinished":         {[]after{completed, outlived, bound, hasResult}, "expired", Expire, "", ""},
 		"CompleteAndGoing":              {[]after{completed, outlived, deleted}, "complete", Tidy, "", ""},
@@ -121,10 +124,13 @@ func TestPlan(t *testing.T) {
 		"NotConnectedAndWhy":            {[]after{podTrouble}, "not connected", Wait, ReasonWorkspaceNotReady, "cannot pull image x"},
 		"Retired":                       {[]after{retired}, "not connected", Wait, ReasonWorkspaceNotReady, ""},
 		"Ready":                         {nil, "ready", Start, ReasonProgressing, "starting in the pod demo-workspace-0"},
-		"ReadyButUnsupported":           {[]after{gitSource}, "ready", Wait, ReasonSourceUnsupported, "let a Stack make the Workspace"},
+		"ReadyButUnsupported":           {[]after{gitSource}, "ready", Wait, autov1alpha1.ReasonSourceUnsupported, "let a Stack make the Workspace"},
 	}
+}
+
+func TestPlan(t *testing.T) {
 	seen := map[string]bool{}
-	for name, test := range tests {
+	for name, test := range planCases() {
 		t.Run(name, func(t *testing.T) {
 			step := Plan(observed(test.in...), epoch().Add(time.Hour))
 			if step.Check != test.check || step.Act != test.act || step.Reason != test.reason {
@@ -136,7 +142,7 @@ func TestPlan(t *testing.T) {
 			if gives := step.Operation != nil; gives != (step.Act == Start || step.Act == Resume) {
 				t.Errorf("act %d comes with an operation: %v", step.Act, gives)
 			}
-			if step.Stalled != (test.reason == ReasonWorkspaceStalled || test.reason == ReasonSourceUnsupported) {
+			if step.Stalled != (test.reason == ReasonWorkspaceStalled || test.reason == autov1alpha1.ReasonSourceUnsupported) {
 				t.Errorf("stalled is %v with the reason %s", step.Stalled, test.reason)
 			}
 		})

@@ -23,6 +23,16 @@ func aheadOf(update *autov1alpha1.Update, all []autov1alpha1.Update) *autov1alph
 	return first
 }
 
+// isBarred tells that another Update of the Workspace cannot start before a person has mended something that is only its
+// own, such as the configuration of its stack. It keeps nobody from starting.
+func (o Observed) isBarred(other autov1alpha1.Update) bool {
+	if isStarted(&other) || o.Workspace == nil {
+		return false
+	}
+	_, err := build(Observed{Update: &other, Workspace: o.Workspace, Settings: o.Settings})
+	return err != nil
+}
+
 // older orders Updates by creation; names decide within a second, since the API keeps no finer time.
 func older(a, b *autov1alpha1.Update) bool {
 	if !a.CreationTimestamp.Time.Equal(b.CreationTimestamp.Time) {

@@ -210,6 +210,34 @@ func TestQueue(t *testing.T) {
 	}
 }
 
+// TestWhatIsBarredIsOvertaken: a stack whose configuration somebody has to mend keeps no other stack of its Workspace.
+func TestWhatIsBarredIsOvertaken(t *testing.T) {
+	second := anUpdate("b-second", func(u *autov1alpha1.Update) { u.Spec.StackName = "prod" })
+	w := newWorld(t, aWorkspace(func(ws *autov1alpha1.Workspace) {
+		ws.Spec.Stacks = []autov1alpha1.WorkspaceStack{{Name: "dev", Config: []autov1alpha1.ConfigItem{{Key: "nothing"}}}, {Name: "prod"}}
+	}), aPod(podUID), anUpdate("a-first"), second)
+	agent := w.connect(podUID)
+	w.reconcile("a-first")
+	w.only("a-first", "Complete=False/Progressing", "Failed=False/Progressing", "Progressing=False/WorkspaceInvalid",
+		"Ready=False/NotReadyStalled", "Stalled=True/WorkspaceInvalid")
+	w.reconcile("b-second")
+	if agent.runs["uid-b-second"] != 1 {
+		t.Fatalf("the second does not run: %+v", w.get("b-second").Status.Conditions)
+	}
+	ws := &autov1alpha1.Workspace{}
+	if err := w.client.Get(t.Context(), types.NamespacedName{Namespace: namespace, Name: workspace}, ws); err != nil {
+		t.Fatal(err)
+	}
+	ws.Spec.Stacks[0].Config = nil
+	if err := w.client.Update(t.Context(), ws); err != nil {
+		t.Fatal(err)
+	}
+	w.reconcile("a-first")
+	if got := w.get("a-first").Status.Message; agent.runs["uid-a-first"] != 0 || !strings.Contains(got, `"b-second", which runs`) {
+		t.Errorf("the first does not wait for the second: %q", got)
+	}
+}
+
 func TestManagerRestartsInTheMiddle(t *testing.T) {
 	w := started(t)
 	agent := w.hub.agent

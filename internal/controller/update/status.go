@@ -39,8 +39,6 @@ const (
 	ReasonWorkspaceStalled = "WorkspaceStalled"
 	// ReasonWorkspaceInvalid with Stalled=True: the Workspace's spec makes no operation.
 	ReasonWorkspaceInvalid = "WorkspaceInvalid"
-	// ReasonSourceUnsupported with Stalled=True: the Workspace's source is one that Gantry does not fetch.
-	ReasonSourceUnsupported = "SourceUnsupported"
 )
 
 // maxPermalink bounds what is kept of a link, which comes from the pod.
@@ -80,7 +78,7 @@ func statusOf(o Observed, s Step, kept keptOutputs, now time.Time) autov1alpha1.
 		status.PodUID, status.StartTime = "", nil
 		v = underWay(metav1.ConditionFalse, s)
 	}
-	want := v.conditions(o.Update.Generation)
+	want := append(v.conditions(o.Update.Generation), conditions.FieldsIgnored(ignored(o.Update.Spec), o.Update.Generation)...)
 	status.Conditions = conditions.Merge(old.Conditions, want, metav1.NewTime(now))
 	return status
 }
@@ -101,6 +99,8 @@ func settledStatus(update *autov1alpha1.Update, now time.Time) autov1alpha1.Upda
 	for i := range status.Conditions {
 		status.Conditions[i].ObservedGeneration = update.Generation
 	}
+	meta.RemoveStatusCondition(&status.Conditions, autov1alpha1.ConditionTypeFieldsIgnored)
+	status.Conditions = append(status.Conditions, conditions.FieldsIgnored(ignored(update.Spec), update.Generation)...)
 	status.Conditions = conditions.Merge(update.Status.Conditions, status.Conditions, metav1.NewTime(now))
 	return status
 }

@@ -6,12 +6,36 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	"github.com/gantry-operator/gantry/internal/conditions"
+	"github.com/gantry-operator/gantry/internal/conditions/conditionstest"
 	"github.com/gantry-operator/gantry/internal/operation"
 )
+
+// TestStatusOfEveryPlan asks the tools that users have, of the status of every step there is.
+func TestStatusOfEveryPlan(t *testing.T) {
+	for name, test := range planCases() {
+		t.Run(name, func(t *testing.T) {
+			o := observed(test.in...)
+			o.Update.Spec.Parallel = ptr(int32(-1))
+			now := epoch().Add(time.Hour)
+			step := Plan(o, now)
+			if step.Act == Expire || step.Act == Tidy {
+				o.Update.Status = settledStatus(o.Update, now)
+			} else {
+				o.Update.Status = statusOf(o, step, keptOutputs{}, now)
+				checkShape(t, o.Update)
+			}
+			conditionstest.Reconciled(t, o.Update)
+			if !meta.IsStatusConditionTrue(o.Update.Status.Conditions, autov1alpha1.ConditionTypeFieldsIgnored) {
+				t.Errorf("no word of what is ignored: %+v", o.Update.Status.Conditions)
+			}
+		})
+	}
+}
 
 func TestReasonOfAFailure(t *testing.T) {
 	tests := map[string]struct {

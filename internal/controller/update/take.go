@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/internal/conditions"
 	"github.com/gantry-operator/gantry/internal/kube"
 )
 
@@ -200,6 +201,9 @@ func (r *Reconciler) write(ctx context.Context, o Observed, s Step, kept keptOut
 	status := statusOf(o, s, kept, now)
 	if err := kube.ApplyStatus(ctx, r.Client, o.Update, kube.ManagerUpdateStatus, &o.Update.Status, &status); err != nil {
 		return fmt.Errorf("write the status of Update %s: %w", o.Update.Name, err)
+	}
+	if fields := conditions.NewlyIgnored(o.Update.Status.Conditions, status.Conditions); fields != "" {
+		r.emit(o.Update, fieldsIgnored(fields))
 	}
 	o.Update.Status = status
 	if isStarted(o.Update) && !isComplete(o.Update) {

@@ -343,6 +343,11 @@ func checkShape(t *testing.T, update *autov1alpha1.Update) {
 	if on("Ready") != (on("Complete") && !on("Failed")) {
 		t.Errorf("%s is Ready=%v with %+v", update.Name, on("Ready"), update.Status.Conditions)
 	}
+	for _, kind := range []string{"Ready", "Progressing", "Failed", "Complete"} {
+		if meta.FindStatusCondition(update.Status.Conditions, kind) == nil {
+			t.Errorf("%s has no condition %s", update.Name, kind)
+		}
+	}
 	if on("Complete") && on("Progressing") {
 		t.Errorf("%s is complete and progressing", update.Name)
 	}

@@ -105,6 +105,10 @@ func (r *Reconciler) build(o *Observed) error {
 	}
 	o.HasCA = settings.CA != ""
 	o.IdleTimeout, o.Invalid = idleTimeout(&o.Workspace.Spec, r.IdleTimeout)
+	if o.Workspace.Spec.Git != nil {
+		o.Invalid = &pod.InvalidError{Path: pathGit, Problem: "git sources are not supported by this version; " +
+			"let a Stack with spec.programRef make the Workspace, or give it spec.flux or spec.local"}
+	}
 	if unreadable := o.Workspace.Spec.Unreadable; unreadable != "" {
 		o.Invalid = &pod.InvalidError{Path: "spec", Problem: "cannot be read: " + unreadable}
 	}

@@ -38,19 +38,22 @@ func formerly(o *Observed) {
 	o.Former = Former{HasPod: true, Remove: []*metav1.PartialObjectMetadata{{}, {}}}
 }
 
-func TestPlan(t *testing.T) {
+// planCase is something observed and what is planned for it.
+type planCase struct {
+	reason  string
+	change  func(o *Observed)
+	now     time.Duration
+	check   string
+	act     Act
+	state   string
+	message string
+	podName string
+	after   time.Duration
+}
+
+func planCases() map[string]planCase {
 	other := func(o *Observed) { o.Built.Annotations[autov1alpha1.AnnotationRevisionHash] = "changed" }
-	cases := map[string]struct {
-		reason  string
-		change  func(o *Observed)
-		now     time.Duration
-		check   string
-		act     Act
-		state   string
-		message string
-		podName string
-		after   time.Duration
-	}{
+	return map[string]planCase{
 		"Deleting": {
 			change: func(o *Observed) {
 				at := metav1.NewTime(start())
@@ -239,7 +242,10 @@ func TestPlan(t *testing.T) {
 			now: time.Minute, check: "warm", state: ReasonConnectionFailed, message: "connects again by itself", podName: podName, after: recheck,
 		},
 	}
-	for name, tc := range cases {
+}
+
+func TestPlan(t *testing.T) {
+	for name, tc := range planCases() {
 		t.Run(name, func(t *testing.T) {
 			got := Plan(observed(tc.change), start().Add(tc.now))
 			want := Step{Check: tc.check, Act: tc.act, PodName: tc.podName, After: tc.after, State: got.State}

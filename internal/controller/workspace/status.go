@@ -55,6 +55,9 @@ const (
 	ReasonSpecInvalid = "SpecInvalid"
 )
 
+// pathGit is the path of the source that no Workspace can have yet.
+const pathGit = "spec.git"
+
 // connected ends the message of a Workspace whose agent is there.
 const connected = " is connected"
 
@@ -102,20 +105,26 @@ func wasConnected(status *autov1alpha1.WorkspaceStatus) bool {
 
 // reasonOf is the reason of what a person has to mend.
 func reasonOf(invalid *pod.InvalidError) string {
-	if strings.HasPrefix(invalid.Path, pod.PathTemplate) {
+	switch {
+	case strings.HasPrefix(invalid.Path, pod.PathTemplate):
 		return ReasonPodTemplateInvalid
+	case invalid.Path == pathGit:
+		return autov1alpha1.ReasonSourceUnsupported
+	default:
+		return ReasonSpecInvalid
 	}
-	return ReasonSpecInvalid
 }
 
 // statusOf is the whole status that the controller owns.
 func statusOf(o *Observed, step Step, now time.Time) autov1alpha1.WorkspaceStatus {
 	old := &o.Workspace.Status
+	generation := o.Workspace.Generation
+	want := append(step.State.Conditions(generation), conditions.FieldsIgnored(ignored(&o.Workspace.Spec), generation)...)
 	status := autov1alpha1.WorkspaceStatus{
-		ObservedGeneration: o.Workspace.Generation,
+		ObservedGeneration: generation,
 		PulumiVersion:      old.PulumiVersion,
 		PodName:            step.PodName,
-		Conditions:         conditions.Merge(old.Conditions, step.State.Conditions(o.Workspace.Generation), metav1.NewTime(now)),
+		Conditions:         conditions.Merge(old.Conditions, want, metav1.NewTime(now)),
 	}
 	if o.Former.left() {
 		status.Address = old.Address // the sign of PKO stays until nothing else of it is left

@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/internal/conditions"
 	"github.com/gantry-operator/gantry/internal/kube"
 	"github.com/gantry-operator/gantry/internal/pod"
 )
@@ -127,6 +129,9 @@ func (r *Reconciler) record(ctx context.Context, o *Observed, step Step) error {
 	}
 	if e, ok := changeEvent(o.Workspace.Status.Conditions, status.Conditions); ok {
 		r.Recorder.Eventf(o.Workspace, nil, e.kind, e.reason, e.action, "%s", e.note)
+	}
+	if fields := conditions.NewlyIgnored(o.Workspace.Status.Conditions, status.Conditions); fields != "" {
+		r.Recorder.Eventf(o.Workspace, nil, corev1.EventTypeWarning, autov1alpha1.ConditionTypeFieldsIgnored, "Plan", "%s", conditions.BoundNote(fields))
 	}
 	return nil
 }

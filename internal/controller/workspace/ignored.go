@@ -1,0 +1,53 @@
+package workspace
+
+import (
+	"fmt"
+	"slices"
+
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+)
+
+// ignored lists the fields of the spec that are set and have no effect.
+func ignored(spec *autov1alpha1.WorkspaceSpec) []string {
+	fields := slices.Concat(ignoredSources(spec), ignoredProviders(spec.Stacks))
+	if spec.ServiceTemplate != nil {
+		fields = append(fields, "spec.serviceTemplate: there is no Service, since nothing connects to the pod; remove it")
+	}
+	if k := spec.Kubeconfig; k != nil && k.SecretRef != nil && k.Type != autov1alpha1.KubeconfigSecret {
+		fields = append(fields, "spec.kubeconfig.secretRef: it is read with type Secret only")
+	}
+	return fields
+}
+
+// ignoredSources are all sources but the first.
+func ignoredSources(spec *autov1alpha1.WorkspaceSpec) []string {
+	sources := []struct {
+		field string
+		set   bool
+	}{
+		{"git", spec.Git != nil}, {"flux", spec.Flux != nil}, {"local", spec.Local != nil}, {"projectInfo", spec.ProjectInfo != nil},
+	}
+	var fields []string
+	first := ""
+	for _, source := range sources {
+		switch {
+		case source.set && first == "":
+			first = source.field
+		case source.set:
+			fields = append(fields, fmt.Sprintf("spec.%s: spec.%s is the source; keep one of them", source.field, first))
+		}
+	}
+	return fields
+}
+
+// ignoredProviders are the secrets providers of stacks that are not made here.
+func ignoredProviders(stacks []autov1alpha1.WorkspaceStack) []string {
+	var fields []string
+	for i := range stacks {
+		stack := &stacks[i]
+		if stack.SecretsProvider != nil && *stack.SecretsProvider != "" && (stack.Create == nil || !*stack.Create) {
+			fields = append(fields, fmt.Sprintf("spec.stacks[%s].secretsProvider: it is used when the stack is made only; set create: true", stack.Name))
+		}
+	}
+	return fields
+}
