@@ -45,11 +45,11 @@ func OperationArgs(op *operation.Operation, eventLog string) []string {
 		args.each("--replace=", o.GetReplace())
 	}
 	args.each("--target=", o.GetTarget())
-	args.when(o.GetTargetDependents(), "--target-dependents")
+	args.when(o.GetTargetDependents() && !is(operation.Type_REFRESH), "--target-dependents")
 	args.when(o.GetRefresh() && !is(operation.Type_REFRESH), "--refresh")
 	args.when(o.GetContinueOnError() && is(operation.Type_UP, operation.Type_DESTROY), "--continue-on-error")
 	args.when(o.GetRemove() && is(operation.Type_DESTROY), "--remove")
-	args.when(o.GetRunProgram(), "--run-program")
+	args.when(o.GetRunProgram() && is(operation.Type_REFRESH, operation.Type_DESTROY), "--run-program")
 	return append(args, verbosity(o.GetLogLevel())...)
 }
 

@@ -25,7 +25,8 @@ func TestOperationArgs(t *testing.T) {
 		}
 	}
 	verbose := []string{"--verbose=9", "--logtostderr", "--logflow"}
-	targets := []string{"--target=urn:b", "--target=urn:c", "--target-dependents"}
+	targets := []string{"--target=urn:b", "--target=urn:c"}
+	dependents := append(targets, "--target-dependents")
 	join := func(parts ...[]string) (args []string) {
 		for _, part := range parts {
 			args = append(args, part...)
@@ -43,16 +44,16 @@ func TestOperationArgs(t *testing.T) {
 			want: join([]string{"up", "--yes", "--skip-preview"}, common("org/dev")),
 		},
 		"FullUp": {
-			reason: "an up removes nothing; a message may look like a flag", t: operation.Type_UP, options: all(),
+			reason: "an up removes nothing and runs the program anyway; a message may look like a flag", t: operation.Type_UP, options: all(),
 			want: join([]string{"up", "--yes", "--skip-preview"}, common("org/dev"),
-				[]string{"--parallel=4", "--message=--from=git", "--expect-no-changes", "--replace=urn:a"}, targets,
-				[]string{"--refresh", "--continue-on-error", "--run-program"}, verbose),
+				[]string{"--parallel=4", "--message=--from=git", "--expect-no-changes", "--replace=urn:a"}, dependents,
+				[]string{"--refresh", "--continue-on-error"}, verbose),
 		},
 		"FullPreview": {
 			reason: "a preview needs no yes and has no preview to skip", t: operation.Type_PREVIEW, options: all(),
 			want: join([]string{"preview"}, common("org/dev"),
-				[]string{"--parallel=4", "--message=--from=git", "--expect-no-changes", "--replace=urn:a"}, targets,
-				[]string{"--refresh", "--run-program"}, verbose),
+				[]string{"--parallel=4", "--message=--from=git", "--expect-no-changes", "--replace=urn:a"}, dependents,
+				[]string{"--refresh"}, verbose),
 		},
 		"FullRefresh": {
 			reason: "a refresh replaces nothing and refreshes anyway", t: operation.Type_REFRESH, options: all(),
@@ -63,7 +64,7 @@ func TestOperationArgs(t *testing.T) {
 		"FullDestroy": {
 			reason: "a destroy always changes something and may remove the stack", t: operation.Type_DESTROY, options: all(),
 			want: join([]string{"destroy", "--yes", "--skip-preview"}, common("org/dev"),
-				[]string{"--parallel=4", "--message=--from=git"}, targets,
+				[]string{"--parallel=4", "--message=--from=git"}, dependents,
 				[]string{"--refresh", "--continue-on-error", "--remove", "--run-program"}, verbose),
 		},
 	}
