@@ -193,7 +193,7 @@ func TestALockAndItsLoss(t *testing.T) {
 	if end.err == nil {
 		t.Error("an update without its lock succeeded")
 	}
-	contains(t, end.words, "The update token is no longer valid")
+	contains(t, end.words, "[403] The provided update token has expired.")
 	u.run("up", "--yes", "--skip-preview")
 }
 

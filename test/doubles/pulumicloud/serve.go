@@ -90,7 +90,7 @@ func (c *Cloud) admit(in *call) (string, error) {
 	case kind == "update-token" && token != "" && c.leases[token] == in.PathValue("id"):
 		return "lease", nil
 	case kind == "update-token":
-		return "lost lease", refuse(http.StatusForbidden, "The update token is no longer valid for this update.")
+		return "lost lease", refuse(http.StatusForbidden, "The provided update token has expired.")
 	default:
 		return "", refuse(http.StatusUnauthorized, "Unauthorized: No credentials provided or are invalid.")
 	}
