@@ -60,7 +60,7 @@ func (c *Cloud) evaluate(ctx context.Context, org, name string, text []byte, as 
 	if err != nil || diagnostics.HasErrors() {
 		return nil, invalid(diagnostics, err)
 	}
-	context, err := esc.NewExecContext(map[string]esc.Value{
+	seen, err := esc.NewExecContext(map[string]esc.Value{
 		"pulumi": esc.NewValue(map[string]esc.Value{"user": esc.NewValue(map[string]esc.Value{"id": esc.NewValue(User)})}),
 	})
 	if err != nil {
@@ -69,9 +69,9 @@ func (c *Cloud) evaluate(ctx context.Context, org, name string, text []byte, as 
 	w := world{cloud: c, org: org}
 	var out *esc.Environment
 	if as == opening {
-		out, diagnostics = eval.EvalEnvironment(ctx, name, decl, c.keys, w, w, context, eval.EvalOptions{})
+		out, diagnostics = eval.EvalEnvironment(ctx, name, decl, c.keys, w, w, seen, eval.EvalOptions{})
 	} else {
-		out, diagnostics = eval.CheckEnvironment(ctx, name, decl, c.keys, w, w, context, as == checkingWithSecrets, eval.EvalOptions{})
+		out, diagnostics = eval.CheckEnvironment(ctx, name, decl, c.keys, w, w, seen, as == checkingWithSecrets, eval.EvalOptions{})
 	}
 	if diagnostics.HasErrors() {
 		return nil, invalid(diagnostics, nil)
