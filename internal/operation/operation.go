@@ -29,3 +29,15 @@ const (
 	// ReasonAborted means that the pod, the agent or the CLI died in the middle.
 	ReasonAborted = "Aborted"
 )
+
+// Names of a Result's phases.
+const (
+	// PhaseFetch brings the source into place.
+	PhaseFetch = "fetch"
+	// PhaseInstall installs what the program needs.
+	PhaseInstall = "install"
+	// PhaseConfigure selects the stack and writes its settings.
+	PhaseConfigure = "configure"
+	// PhaseOperation is the up, preview, refresh or destroy itself.
+	PhaseOperation = "operation"
+)

@@ -1465,6 +1465,8 @@ type Result struct {
 	// changes counts resources by operation.
 	Changes       map[string]int32 `protobuf:"bytes,11,rep,name=changes,proto3" json:"changes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	PulumiVersion string           `protobuf:"bytes,12,opt,name=pulumi_version,json=pulumiVersion,proto3" json:"pulumi_version,omitempty"`
+	// phases are the parts that were begun, in their order, each with the time it took. The one that failed is the last.
+	Phases        []*Phase `protobuf:"bytes,13,rep,name=phases,proto3" json:"phases,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1583,6 +1585,67 @@ func (x *Result) GetPulumiVersion() string {
 	return ""
 }
 
+func (x *Result) GetPhases() []*Phase {
+	if x != nil {
+		return x.Phases
+	}
+	return nil
+}
+
+// Phase is one part of an operation.
+type Phase struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// name is fetch, install, configure or operation.
+	Name          string               `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Duration      *durationpb.Duration `protobuf:"bytes,2,opt,name=duration,proto3" json:"duration,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Phase) Reset() {
+	*x = Phase{}
+	mi := &file_internal_operation_session_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Phase) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Phase) ProtoMessage() {}
+
+func (x *Phase) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_operation_session_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Phase.ProtoReflect.Descriptor instead.
+func (*Phase) Descriptor() ([]byte, []int) {
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Phase) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Phase) GetDuration() *durationpb.Duration {
+	if x != nil {
+		return x.Duration
+	}
+	return nil
+}
+
 // Output is one output of a stack.
 type Output struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1595,7 +1658,7 @@ type Output struct {
 
 func (x *Output) Reset() {
 	*x = Output{}
-	mi := &file_internal_operation_session_proto_msgTypes[16]
+	mi := &file_internal_operation_session_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1607,7 +1670,7 @@ func (x *Output) String() string {
 func (*Output) ProtoMessage() {}
 
 func (x *Output) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_operation_session_proto_msgTypes[16]
+	mi := &file_internal_operation_session_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1620,7 +1683,7 @@ func (x *Output) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Output.ProtoReflect.Descriptor instead.
 func (*Output) Descriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{16}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Output) GetJson() []byte {
@@ -1738,7 +1801,7 @@ const file_internal_operation_session_proto_rawDesc = "" +
 	"\astarted\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x12\x12\n" +
 	"\x04done\x18\x04 \x01(\x05R\x04done\x12\x12\n" +
 	"\x04step\x18\x05 \x01(\tR\x04step\x12\x1c\n" +
-	"\tpermalink\x18\x06 \x01(\tR\tpermalink\"\x9e\x05\n" +
+	"\tpermalink\x18\x06 \x01(\tR\tpermalink\"\xd2\x05\n" +
 	"\x06Result\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\tR\x03uid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x124\n" +
@@ -1752,13 +1815,17 @@ const file_internal_operation_session_proto_rawDesc = "" +
 	"\aoutputs\x18\n" +
 	" \x03(\v2(.gantry.operation.v1.Result.OutputsEntryR\aoutputs\x12B\n" +
 	"\achanges\x18\v \x03(\v2(.gantry.operation.v1.Result.ChangesEntryR\achanges\x12%\n" +
-	"\x0epulumi_version\x18\f \x01(\tR\rpulumiVersion\x1aW\n" +
+	"\x0epulumi_version\x18\f \x01(\tR\rpulumiVersion\x122\n" +
+	"\x06phases\x18\r \x03(\v2\x1a.gantry.operation.v1.PhaseR\x06phases\x1aW\n" +
 	"\fOutputsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x121\n" +
 	"\x05value\x18\x02 \x01(\v2\x1b.gantry.operation.v1.OutputR\x05value:\x028\x01\x1a:\n" +
 	"\fChangesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"4\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"R\n" +
+	"\x05Phase\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x125\n" +
+	"\bduration\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\bduration\"4\n" +
 	"\x06Output\x12\x12\n" +
 	"\x04json\x18\x01 \x01(\fR\x04json\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\bR\x06secret*K\n" +
@@ -1791,7 +1858,7 @@ func file_internal_operation_session_proto_rawDescGZIP() []byte {
 }
 
 var file_internal_operation_session_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_internal_operation_session_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_internal_operation_session_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_internal_operation_session_proto_goTypes = []any{
 	(Type)(0),                     // 0: gantry.operation.v1.Type
 	(Outcome)(0),                  // 1: gantry.operation.v1.Outcome
@@ -1812,11 +1879,12 @@ var file_internal_operation_session_proto_goTypes = []any{
 	(*Kubeconfig)(nil),            // 16: gantry.operation.v1.Kubeconfig
 	(*Progress)(nil),              // 17: gantry.operation.v1.Progress
 	(*Result)(nil),                // 18: gantry.operation.v1.Result
-	(*Output)(nil),                // 19: gantry.operation.v1.Output
-	nil,                           // 20: gantry.operation.v1.Result.OutputsEntry
-	nil,                           // 21: gantry.operation.v1.Result.ChangesEntry
-	(*durationpb.Duration)(nil),   // 22: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
+	(*Phase)(nil),                 // 19: gantry.operation.v1.Phase
+	(*Output)(nil),                // 20: gantry.operation.v1.Output
+	nil,                           // 21: gantry.operation.v1.Result.OutputsEntry
+	nil,                           // 22: gantry.operation.v1.Result.ChangesEntry
+	(*durationpb.Duration)(nil),   // 23: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
 }
 var file_internal_operation_session_proto_depIdxs = []int32{
 	5,  // 0: gantry.operation.v1.AgentMessage.hello:type_name -> gantry.operation.v1.Hello
@@ -1833,26 +1901,28 @@ var file_internal_operation_session_proto_depIdxs = []int32{
 	12, // 11: gantry.operation.v1.Operation.source:type_name -> gantry.operation.v1.Source
 	15, // 12: gantry.operation.v1.Operation.options:type_name -> gantry.operation.v1.Options
 	16, // 13: gantry.operation.v1.Operation.kubeconfig:type_name -> gantry.operation.v1.Kubeconfig
-	22, // 14: gantry.operation.v1.Operation.cancel_grace:type_name -> google.protobuf.Duration
+	23, // 14: gantry.operation.v1.Operation.cancel_grace:type_name -> google.protobuf.Duration
 	11, // 15: gantry.operation.v1.Stack.config:type_name -> gantry.operation.v1.ConfigItem
 	13, // 16: gantry.operation.v1.Source.artifact:type_name -> gantry.operation.v1.Artifact
 	14, // 17: gantry.operation.v1.Source.project:type_name -> gantry.operation.v1.ProjectInfo
 	2,  // 18: gantry.operation.v1.Kubeconfig.mode:type_name -> gantry.operation.v1.Kubeconfig.Mode
-	23, // 19: gantry.operation.v1.Progress.started:type_name -> google.protobuf.Timestamp
-	23, // 20: gantry.operation.v1.Result.started:type_name -> google.protobuf.Timestamp
-	23, // 21: gantry.operation.v1.Result.ended:type_name -> google.protobuf.Timestamp
+	24, // 19: gantry.operation.v1.Progress.started:type_name -> google.protobuf.Timestamp
+	24, // 20: gantry.operation.v1.Result.started:type_name -> google.protobuf.Timestamp
+	24, // 21: gantry.operation.v1.Result.ended:type_name -> google.protobuf.Timestamp
 	1,  // 22: gantry.operation.v1.Result.outcome:type_name -> gantry.operation.v1.Outcome
 	14, // 23: gantry.operation.v1.Result.project:type_name -> gantry.operation.v1.ProjectInfo
-	20, // 24: gantry.operation.v1.Result.outputs:type_name -> gantry.operation.v1.Result.OutputsEntry
-	21, // 25: gantry.operation.v1.Result.changes:type_name -> gantry.operation.v1.Result.ChangesEntry
-	19, // 26: gantry.operation.v1.Result.OutputsEntry.value:type_name -> gantry.operation.v1.Output
-	3,  // 27: gantry.operation.v1.Hub.Session:input_type -> gantry.operation.v1.AgentMessage
-	4,  // 28: gantry.operation.v1.Hub.Session:output_type -> gantry.operation.v1.HubMessage
-	28, // [28:29] is the sub-list for method output_type
-	27, // [27:28] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	21, // 24: gantry.operation.v1.Result.outputs:type_name -> gantry.operation.v1.Result.OutputsEntry
+	22, // 25: gantry.operation.v1.Result.changes:type_name -> gantry.operation.v1.Result.ChangesEntry
+	19, // 26: gantry.operation.v1.Result.phases:type_name -> gantry.operation.v1.Phase
+	23, // 27: gantry.operation.v1.Phase.duration:type_name -> google.protobuf.Duration
+	20, // 28: gantry.operation.v1.Result.OutputsEntry.value:type_name -> gantry.operation.v1.Output
+	3,  // 29: gantry.operation.v1.Hub.Session:input_type -> gantry.operation.v1.AgentMessage
+	4,  // 30: gantry.operation.v1.Hub.Session:output_type -> gantry.operation.v1.HubMessage
+	30, // [30:31] is the sub-list for method output_type
+	29, // [29:30] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_internal_operation_session_proto_init() }
@@ -1888,7 +1958,7 @@ func file_internal_operation_session_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_internal_operation_session_proto_rawDesc), len(file_internal_operation_session_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   19,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -134,7 +134,7 @@ func (c *cluster) create(objects ...client.Object) {
 // install makes the namespace, the Service and the roles, as users get them.
 func (c *cluster) install() {
 	c.t.Helper()
-	for _, name := range []string{"manager/namespace.yaml", "manager/service.yaml", "rbac/service_account.yaml", "rbac/role.yaml", "rbac/role_binding.yaml"} {
+	for _, name := range []string{"manager/namespace.yaml", "manager/service.yaml", "rbac/service_account.yaml", "rbac/role.yaml", "rbac/role_binding.yaml", "rbac/metrics_reader.yaml"} {
 		file, err := os.Open(filepath.Join(repository, "config", name))
 		if err != nil {
 			c.t.Fatal(err)
@@ -157,10 +157,10 @@ func (c *cluster) install() {
 
 // replica is a manager that runs as a process of its own, beside the Pod object it says it is.
 type replica struct {
-	name, hub, artifacts string
-	process              *exec.Cmd
-	ended                chan error
-	output               *output
+	name, hub, artifacts, metrics string
+	process                       *exec.Cmd
+	ended                         chan error
+	output                        *output
 }
 
 // output is what a process writes, readable meanwhile.
@@ -197,10 +197,10 @@ func (c *cluster) start(name string) *replica {
 			},
 		}}},
 	})
-	r := &replica{name: name, hub: freeAddress(c.t), artifacts: freeAddress(c.t), ended: make(chan error, 1), output: &output{}}
+	r := &replica{name: name, hub: freeAddress(c.t), artifacts: freeAddress(c.t), metrics: freeAddress(c.t), ended: make(chan error, 1), output: &output{}}
 	r.process = exec.CommandContext(context.WithoutCancel(c.t.Context()), os.Args[0],
 		"--leader-elect", "--leader-election-lease-duration=3s", "--leader-election-renew-deadline=2s", "--leader-election-retry-period=200ms",
-		"--health-probe-bind-address=0", "--hub-bind-address="+r.hub, "--artifact-bind-address="+r.artifacts,
+		"--health-probe-bind-address=0", "--hub-bind-address="+r.hub, "--artifact-bind-address="+r.artifacts, "--metrics-bind-address="+r.metrics,
 		"--artifact-dir="+c.t.TempDir(), "--zap-log-level=debug")
 	r.process.Env = append(os.Environ(), asManager+"=1", "KUBECONFIG="+c.kubeconfig, "POD_NAMESPACE=gantry-system", "POD_NAME="+name)
 	r.process.Stdout, r.process.Stderr = r.output, r.output
@@ -282,10 +282,14 @@ func (c *cluster) leader() string {
 	return ""
 }
 
-// token is a token of the ServiceAccount default, for that audience and bound to that pod, if one is given.
+// token is a token of the ServiceAccount default, for that audience, else the API server's, and bound to that pod, if one
+// is given.
 func (c *cluster) token(namespace, audience string, pod *corev1.Pod) string {
 	c.t.Helper()
-	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: []string{audience}}}
+	request := &authenticationv1.TokenRequest{}
+	if audience != "" {
+		request.Spec.Audiences = []string{audience}
+	}
 	if pod != nil {
 		request.Spec.BoundObjectRef = &authenticationv1.BoundObjectReference{Kind: "Pod", APIVersion: "v1", Name: pod.Name, UID: pod.UID}
 	}

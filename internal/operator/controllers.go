@@ -16,6 +16,7 @@ import (
 	"github.com/gantry-operator/gantry/internal/controller/update"
 	"github.com/gantry-operator/gantry/internal/controller/workspace"
 	"github.com/gantry-operator/gantry/internal/hub"
+	"github.com/gantry-operator/gantry/internal/metrics"
 	"github.com/gantry-operator/gantry/internal/pod"
 )
 
@@ -26,7 +27,9 @@ type parts struct {
 	live  client.Client
 	clock clock.WithTicker
 	hub   *hub.Hub
-	store *artifact.Store
+	// metrics measures.
+	metrics *metrics.Recorder
+	store   *artifact.Store
 	// url is where the leader serves an artifact.
 	url func(digest string) string
 	// pods is what every pod needs.
@@ -47,11 +50,11 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, p parts) error {
 	}
 	workspaces := &workspace.Reconciler{
 		Client: mgr.GetClient(), Reader: p.live, Clock: p.clock, Recorder: mgr.GetEventRecorder("workspace-controller"),
-		Hub: p.hub, Pods: p.pods, CA: p.ca, IdleTimeout: p.options.IdleTimeout, Concurrency: p.options.Concurrency,
+		Metrics: p.metrics, Hub: p.hub, Pods: p.pods, CA: p.ca, IdleTimeout: p.options.IdleTimeout, Concurrency: p.options.Concurrency,
 	}
 	updates := &update.Reconciler{
 		Client: mgr.GetClient(), Reader: p.live, Clock: p.clock, Recorder: mgr.GetEventRecorder("update-controller"),
-		Hub: p.hub, Wake: p.hub.Updates(), Settings: update.Settings{CancelGrace: p.options.CancelGrace, ArtifactURL: p.url},
+		Metrics: p.metrics, Hub: p.hub, Wake: p.hub.Updates(), Settings: update.Settings{CancelGrace: p.options.CancelGrace, ArtifactURL: p.url},
 	}
 	controllers := []struct {
 		name  string

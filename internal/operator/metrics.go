@@ -3,15 +3,22 @@ package operator
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/metrics"
 )
 
 // metricsOptions say where metrics are served and to whom.
@@ -32,6 +39,38 @@ func metricsOptions(o Options, live client.Client, certificates *tls.Config) met
 		}, nil
 	}
 	return options
+}
+
+// readWithin bounds a read of the cache, which is from memory.
+const readWithin = 5 * time.Second
+
+// objectMetrics tells of the objects in the cache for as long as the manager leads: of several replicas one tells.
+type objectMetrics struct {
+	cache      cache.Cache
+	registerer prometheus.Registerer
+}
+
+// NeedLeaderElection says that only the leader does this.
+func (m *objectMetrics) NeedLeaderElection() bool { return true }
+
+// Start waits until the objects are known, and tells of them until ctx is done.
+func (m *objectMetrics) Start(ctx context.Context) error {
+	for _, kind := range []client.Object{&pulumiv1.Stack{}, &pulumiv1.Program{}} {
+		if _, err := m.cache.GetInformer(ctx, kind); err != nil {
+			return fmt.Errorf("wait for the cache: %w", err)
+		}
+	}
+	objects := metrics.NewObjects(func(list client.ObjectList) error {
+		within, cancel := context.WithTimeout(ctx, readWithin)
+		defer cancel()
+		return m.cache.List(within, list, client.UnsafeDisableDeepCopy)
+	})
+	if err := m.registerer.Register(objects); err != nil {
+		return fmt.Errorf("register metrics: %w", err)
+	}
+	<-ctx.Done()
+	m.registerer.Unregister(objects)
+	return nil
 }
 
 // guard lets those through who may get the path by the cluster's RBAC. The library's own guard does the same, but brings

@@ -20,12 +20,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	"github.com/gantry-operator/gantry/internal/artifact"
 	"github.com/gantry-operator/gantry/internal/certificate"
 	"github.com/gantry-operator/gantry/internal/hub"
 	"github.com/gantry-operator/gantry/internal/hub/identity"
+	"github.com/gantry-operator/gantry/internal/metrics"
 )
 
 const (
@@ -116,8 +118,13 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 	}
 	authenticator := identity.New(identity.ClusterReviewer{Client: live}, identity.ClusterPods{Cached: mgr.GetClient(), Live: live}, now)
 	sessions := hub.New(log.WithName("hub"), now, authenticator, waiting(mgr.GetClient()))
+	recorder, err := metrics.NewRecorder(ctrlmetrics.Registry)
+	if err != nil {
+		return err
+	}
 	runnables := []manager.Runnable{
 		keeper,
+		&objectMetrics{cache: mgr.GetCache(), registerer: ctrlmetrics.Registry},
 		&hub.Server{Hub: sessions, Address: o.HubAddress, TLS: keeper.TLS()},
 		&artifact.Server{
 			Store: store, Authenticator: authenticator, Entitled: entitled(mgr.GetClient(), sessions),
@@ -134,7 +141,7 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 		}
 	}
 	if err := addControllers(ctx, mgr, parts{
-		options: o, live: live, clock: now, hub: sessions, store: store, pods: pods,
+		options: o, live: live, clock: now, hub: sessions, metrics: recorder, store: store, pods: pods,
 		url: func(digest string) string { return artifact.URL(hubHost(o), artifactPort, digest) },
 		ca:  func() string { return string(keeper.Bundle()) },
 	}); err != nil {

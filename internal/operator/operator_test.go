@@ -12,12 +12,14 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -80,8 +82,14 @@ func (a *caller) receive(stream operation.Hub_SessionClient) *operation.HubMessa
 // fetch asks a replica for an artifact.
 func (a *caller) fetch(r *replica, url, token string) (int, string) {
 	a.t.Helper()
+	return a.get(r.artifacts, url, token)
+}
+
+// get gets a page from whoever listens at the address.
+func (a *caller) get(address, url, token string) (int, string) {
+	a.t.Helper()
 	transport := &http.Transport{TLSClientConfig: a.tls, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, r.artifacts)
+		return (&net.Dialer{}).DialContext(ctx, network, address)
 	}}
 	defer transport.CloseIdleConnections()
 	request, err := http.NewRequestWithContext(a.t.Context(), http.MethodGet, url, nil)
@@ -160,6 +168,15 @@ func TestManagers(t *testing.T) {
 		t.Errorf("artifact: code %d, %d bytes", code, len(content))
 	}
 
+	reader := c.metricsReader()
+	c.refusesMetrics(agent, first, token)
+	agent.metrics(first, reader, "stacks_active 1", "programs_active 1", `stacks_failing{name="demo",namespace="team"} 0`,
+		`stacks_reconciling{name="demo",namespace="team"} 1`, `gantry_update_queue_duration_seconds_count{type="up"} 1`,
+		"gantry_pod_start_duration_seconds_count 1", `resource_created_at_seconds{group="pulumi.com",kind="Stack",name="demo",namespace="team",version="v1"} `)
+	if _, page := agent.get(second.metrics, metricsURL, reader); !strings.Contains(page, "go_goroutines") || strings.Contains(page, "stacks_active") {
+		t.Errorf("a manager that does not lead tells of objects:\n%s", page)
+	}
+
 	running := &operation.Progress{Uid: op.GetUid(), Name: op.GetName(), Done: 1, Step: "creating"}
 	if err := first.end(t, syscall.SIGTERM); err != nil {
 		t.Errorf("a manager that is asked to end ended with %v", err)
@@ -183,6 +200,7 @@ func TestManagers(t *testing.T) {
 	stream = agent.session(third, token, &operation.Hello{Finished: []*operation.Result{{
 		Uid: op.GetUid(), Name: op.GetName(), Outcome: operation.Outcome_SUCCEEDED, Reason: operation.ReasonSucceeded,
 		Outputs: map[string]*operation.Output{"answer": {Json: []byte("42")}},
+		Phases:  []*operation.Phase{{Name: operation.PhaseFetch, Duration: durationpb.New(time.Millisecond)}},
 	}}})
 	if agent.receive(stream).GetWelcome() == nil {
 		t.Fatal("the agent is not welcome at the third manager")
@@ -191,6 +209,11 @@ func TestManagers(t *testing.T) {
 		t.Errorf("got %v; the operation must not be offered again", got)
 	}
 	c.succeeded(t, op.GetUid())
+	agent.metrics(third, reader, "stacks_active 1", `stacks_reconciling{name="demo",namespace="team"} 0`,
+		`gantry_update_phase_duration_seconds_count{outcome="succeeded",phase="fetch",type="up"} 1`)
+	if _, page := agent.get(third.metrics, metricsURL, reader); strings.Contains(page, "gantry_pod_start_duration_seconds_count 1") {
+		t.Error("an agent that came back counts as the start of a pod")
+	}
 }
 
 // refuses checks who gets nothing.

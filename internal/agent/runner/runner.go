@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/gantry-operator/gantry/internal/agent/cli"
@@ -63,20 +64,21 @@ type run struct {
 	progress *operation.Progress
 }
 
-// step is one part of a run. Its words are the progress while it is done, its reason that of its failure.
+// step is one part of a run. Its words are the progress while it is done, its reason that of its failure; its time counts
+// for its phase.
 type step struct {
-	words, reason string
-	do            func(context.Context, *run) error
+	phase, words, reason string
+	do                   func(context.Context, *run) error
 }
 
 // steps are what it takes, in this order.
 func (r *Runner) steps(op *operation.Operation) []step {
 	return []step{
-		{"fetching the program", operation.ReasonSourceFailed, r.prepare},
-		{"installing what the program needs", operation.ReasonInstallationFailed, r.install},
-		{"selecting the stack", operation.ReasonInitializationFailed, r.selectStack},
-		{"configuring the stack", operation.ReasonInitializationFailed, r.configure},
-		{"starting " + cli.Name(op.GetType()), operation.ReasonFailed, r.operate},
+		{operation.PhaseFetch, "fetching the program", operation.ReasonSourceFailed, r.prepare},
+		{operation.PhaseInstall, "installing what the program needs", operation.ReasonInstallationFailed, r.install},
+		{operation.PhaseConfigure, "selecting the stack", operation.ReasonInitializationFailed, r.selectStack},
+		{operation.PhaseConfigure, "configuring the stack", operation.ReasonInitializationFailed, r.configure},
+		{operation.PhaseOperation, "starting " + cli.Name(op.GetType()), operation.ReasonFailed, r.operate},
 	}
 }
 
@@ -93,7 +95,9 @@ func (r *Runner) Run(ctx context.Context, op *operation.Operation, report func(*
 		run.tell(func(p *operation.Progress) { p.Step = step.words })
 		err := context.Cause(ctx)
 		if err == nil {
+			begun := r.Now()
 			err = step.do(ctx, run)
+			result.Phases = addPhase(result.GetPhases(), step.phase, r.Now().Sub(begun))
 		}
 		if errors.Is(err, errNoStack) {
 			result.Outcome, result.Reason = operation.Outcome_SUCCEEDED, operation.ReasonSucceeded
@@ -111,6 +115,15 @@ func (r *Runner) Run(ctx context.Context, op *operation.Operation, report func(*
 	}
 	r.finish(result, run)
 	return result
+}
+
+// addPhase adds to the time of a phase.
+func addPhase(phases []*operation.Phase, name string, took time.Duration) []*operation.Phase {
+	if last := len(phases) - 1; last >= 0 && phases[last].GetName() == name {
+		phases[last].Duration = durationpb.New(phases[last].GetDuration().AsDuration() + took)
+		return phases
+	}
+	return append(phases, &operation.Phase{Name: name, Duration: durationpb.New(took)})
 }
 
 // finish fills in what every result has.

@@ -52,6 +52,14 @@ type Hub interface {
 	Recorded(workspace types.NamespacedName, uid types.UID)
 }
 
+// Metrics measures what takes how long.
+type Metrics interface {
+	// Offered says how long an Update waited from its creation until its operation was offered to a pod.
+	Offered(kind autov1alpha1.UpdateType, waited time.Duration)
+	// Ended says that a result is on record, of an Update that has existed for the given time.
+	Ended(kind autov1alpha1.UpdateType, result *operation.Result, lived time.Duration)
+}
+
 // Reconciler takes every Update to its end.
 type Reconciler struct {
 	// Client reads from the cache and writes. Its cache needs the index IndexWorkspaceName.
@@ -66,6 +74,8 @@ type Reconciler struct {
 	Wake <-chan event.GenericEvent
 	// Recorder emits events.
 	Recorder events.EventRecorder
+	// Metrics measures.
+	Metrics Metrics
 	// Settings are the manager's part of every operation.
 	Settings Settings
 

@@ -69,8 +69,14 @@ func (r *Reconciler) start(ctx context.Context, o Observed, s Step) (ctrl.Result
 		r.memory.forget(o.Update.UID)
 		return ctrl.Result{RequeueAfter: offerAgain}, r.write(ctx, o, free, keptOutputs{})
 	}
+	r.Metrics.Offered(o.Update.Spec.Type, r.existed(o.Update))
 	ctrl.LoggerFrom(ctx).Info("Operation offered", "type", o.Update.Spec.Type, "workspace", o.Update.Spec.WorkspaceName, "podUID", o.Session.PodUID)
 	return ctrl.Result{}, nil
+}
+
+// existed is how long there has been the Update.
+func (r *Reconciler) existed(update *autov1alpha1.Update) time.Duration {
+	return r.Clock.Since(update.CreationTimestamp.Time)
 }
 
 // resume offers the operation again to the pod that the Update is bound to. Where the hub does not know of it, the
@@ -140,6 +146,7 @@ func (r *Reconciler) record(ctx context.Context, o Observed, s Step) (ctrl.Resul
 	if err := r.write(ctx, o, s, kept); err != nil {
 		return ctrl.Result{}, err
 	}
+	r.Metrics.Ended(o.Update.Spec.Type, o.State.Result, r.existed(o.Update))
 	r.emit(o.Update, completion(o.Update, o.State.Result, kept)...)
 	return r.release(ctx, o)
 }

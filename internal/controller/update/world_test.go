@@ -123,6 +123,17 @@ func (r *fakeRecorder) Eventf(_, _ runtime.Object, kind, reason, _, note string,
 	r.events = append(r.events, kind+" "+reason+" "+fmt.Sprintf(note, args...))
 }
 
+// fakeMetrics keeps what was measured, as "what type duration".
+type fakeMetrics struct{ measured []string }
+
+func (m *fakeMetrics) Offered(kind autov1alpha1.UpdateType, waited time.Duration) {
+	m.measured = append(m.measured, fmt.Sprintf("offered %s %s", kind, waited))
+}
+
+func (m *fakeMetrics) Ended(kind autov1alpha1.UpdateType, result *operation.Result, lived time.Duration) {
+	m.measured = append(m.measured, fmt.Sprintf("ended %s %s %s", kind, result.GetOutcome(), lived))
+}
+
 // world is a reconciler with all that is around it.
 type world struct {
 	*Reconciler
@@ -131,6 +142,7 @@ type world struct {
 	clock    *testclock.FakePassiveClock
 	hub      *fakeHub
 	recorder *fakeRecorder
+	metrics  *fakeMetrics
 
 	mu      sync.Mutex
 	logs    strings.Builder
@@ -200,9 +212,9 @@ func (w *world) restart() {
 	agent := w.hub.agent
 	w.hub = newHub()
 	w.hub.agent = agent
-	w.recorder = &fakeRecorder{}
+	w.recorder, w.metrics = &fakeRecorder{}, &fakeMetrics{}
 	w.Reconciler = &Reconciler{
-		Client: w.client, Reader: w.client, Clock: w.clock, Hub: w.hub, Recorder: w.recorder,
+		Client: w.client, Reader: w.client, Clock: w.clock, Hub: w.hub, Recorder: w.recorder, Metrics: w.metrics,
 		Settings: Settings{CancelGrace: time.Minute, ArtifactURL: func(digest string) string { return "https://hub/" + digest }},
 	}
 }

@@ -17,9 +17,11 @@ type memory struct {
 type podMemory struct {
 	uid types.UID
 	// retired says that the hub gives the pod no more work, so that it has to go.
-	retired  bool
-	lookedAt time.Time
-	findings Findings
+	retired bool
+	// connected says that its agent has been connected.
+	connected bool
+	lookedAt  time.Time
+	findings  Findings
 }
 
 // pod makes uid the pod of the Workspace, and returns the one it replaces, if there was another. No uid: no pod.
@@ -50,6 +52,18 @@ func (m *memory) retire(workspace types.NamespacedName) {
 	if known := m.pods[workspace]; known != nil {
 		known.retired = true
 	}
+}
+
+// connect remembers that the agent of the Workspace's pod is connected, and tells whether that is news.
+func (m *memory) connect(workspace types.NamespacedName) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.pods[workspace]
+	if known == nil || known.connected {
+		return false
+	}
+	known.connected = true
+	return true
 }
 
 // retired tells whether the Workspace's pod is retired.

@@ -49,6 +49,12 @@ type Hub interface {
 	Workspaces() <-chan event.GenericEvent
 }
 
+// Metrics measures what takes how long.
+type Metrics interface {
+	// PodStarted says how long it took from the creation of a pod until its agent was connected.
+	PodStarted(took time.Duration)
+}
+
 // Reconciler keeps the pod of every Workspace.
 type Reconciler struct {
 	// Client reads Workspaces, Updates and Pods from the cache, and writes.
@@ -69,6 +75,8 @@ type Reconciler struct {
 	IdleTimeout time.Duration
 	// Recorder emits events.
 	Recorder events.EventRecorder
+	// Metrics measures.
+	Metrics Metrics
 	// Concurrency is how many Workspaces are reconciled at once; 0 is the library's default.
 	Concurrency int
 

@@ -127,6 +127,9 @@ func (r *Reconciler) record(ctx context.Context, o *Observed, step Step) error {
 	if err != nil {
 		return client.IgnoreNotFound(fmt.Errorf("write the status of the workspace: %w", err))
 	}
+	if o.Connected && r.memory.connect(client.ObjectKeyFromObject(o.Workspace)) && step.State.IsReady() && !wasConnected(&o.Workspace.Status) {
+		r.Metrics.PodStarted(age(o.Pod, r.Clock.Now()))
+	}
 	if e, ok := changeEvent(o.Workspace.Status.Conditions, status.Conditions); ok {
 		r.Recorder.Eventf(o.Workspace, nil, e.kind, e.reason, e.action, "%s", e.note)
 	}

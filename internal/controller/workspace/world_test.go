@@ -57,6 +57,11 @@ func (r *fakeRecorder) Eventf(_, _ runtime.Object, kind, reason, _, format strin
 	r.events = append(r.events, kind+" "+reason+": "+fmt.Sprintf(format, args...))
 }
 
+// fakeMetrics keeps how long pods took to start.
+type fakeMetrics struct{ starts []time.Duration }
+
+func (m *fakeMetrics) PodStarted(took time.Duration) { m.starts = append(m.starts, took) }
+
 // world is a Reconciler with all that is around it. Writes are recorded in the order they are made.
 type world struct {
 	t        *testing.T
@@ -64,6 +69,7 @@ type world struct {
 	clock    *testclock.FakePassiveClock
 	hub      *fakeHub
 	recorder *fakeRecorder
+	metrics  *fakeMetrics
 	// refuse answers the creation of a pod, if it is not nil.
 	refuse error
 	// refuseDelete answers deletions, if it is not nil; unreadable answers live reads.
@@ -83,7 +89,7 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 			t.Fatal(err)
 		}
 	}
-	w := &world{t: t, clock: testclock.NewFakePassiveClock(start()), hub: &fakeHub{}, recorder: &fakeRecorder{}}
+	w := &world{t: t, clock: testclock.NewFakePassiveClock(start()), hub: &fakeHub{}, recorder: &fakeRecorder{}, metrics: &fakeMetrics{}}
 	cluster := fake.NewClientBuilder().WithScheme(scheme).
 		WithObjects(objects...).
 		WithStatusSubresource(&autov1alpha1.Workspace{}, &autov1alpha1.Update{}).
@@ -98,7 +104,7 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 	w.cluster = cluster
 	w.Reconciler = &Reconciler{
 		Client: interceptor.NewClient(cluster, w.writes()), Reader: interceptor.NewClient(cluster, w.reads()),
-		Clock: w.clock, Hub: w.hub, Pods: settings(), IdleTimeout: 5 * time.Minute, Recorder: w.recorder,
+		Clock: w.clock, Hub: w.hub, Pods: settings(), IdleTimeout: 5 * time.Minute, Recorder: w.recorder, Metrics: w.metrics,
 	}
 	return w
 }

@@ -1,0 +1,99 @@
+// Package metrics owns what the manager measures: the names, what they mean and how they are recorded. What there is of
+// objects is counted from the cache when somebody asks (Objects); what takes how long is recorded as it happens
+// (Recorder). Nothing here polls. docs/metrics.md has a line for each name.
+package metrics
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/internal/operation"
+)
+
+// Names of the histograms.
+const (
+	NameQueue    = "gantry_update_queue_duration_seconds"
+	NamePodStart = "gantry_pod_start_duration_seconds"
+	NamePhase    = "gantry_update_phase_duration_seconds"
+)
+
+// Labels of the histograms.
+const (
+	labelType    = "type"
+	labelPhase   = "phase"
+	labelOutcome = "outcome"
+)
+
+// buckets go from a warm run of nothing to an hour.
+func buckets() []float64 {
+	return []float64{0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600}
+}
+
+// Recorder records what takes how long.
+type Recorder struct {
+	queue, phase *prometheus.HistogramVec
+	podStart     prometheus.Histogram
+}
+
+// NewRecorder makes a Recorder, whose metrics it registers.
+func NewRecorder(registerer prometheus.Registerer) (*Recorder, error) {
+	r := &Recorder{
+		queue: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: NameQueue, Buckets: buckets(), Help: "Time from the creation of an Update until its operation was offered to a pod.",
+		}, []string{labelType}),
+		podStart: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: NamePodStart, Buckets: buckets(), Help: "Time from the creation of a Workspace's pod until its agent was connected.",
+		}),
+		phase: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: NamePhase, Buckets: buckets(), Help: "Time that a phase of an operation took in the pod, by the outcome of the operation.",
+		}, []string{labelPhase, labelType, labelOutcome}),
+	}
+	for _, collector := range []prometheus.Collector{r.queue, r.podStart, r.phase} {
+		if err := registerer.Register(collector); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	return r, nil
+}
+
+// Offered records that an Update waited that long from its creation until its operation was offered to a pod.
+func (r *Recorder) Offered(kind autov1alpha1.UpdateType, waited time.Duration) {
+	r.queue.WithLabelValues(string(kind)).Observe(max(0, waited.Seconds()))
+}
+
+// PodStarted records that it took that long from the creation of a pod until its agent was connected.
+func (r *Recorder) PodStarted(took time.Duration) {
+	r.podStart.Observe(max(0, took.Seconds()))
+}
+
+// Ended records the phases of an operation whose Update has existed for the given time. They come from a pod: each known
+// phase counts once, and none for longer than the Update exists.
+func (r *Recorder) Ended(kind autov1alpha1.UpdateType, result *operation.Result, lived time.Duration) {
+	left := []string{operation.PhaseFetch, operation.PhaseInstall, operation.PhaseConfigure, operation.PhaseOperation}
+	for _, phase := range result.GetPhases() {
+		i, took := slices.Index(left, phase.GetName()), phase.GetDuration().AsDuration()
+		if i < 0 || !phase.GetDuration().IsValid() || took < 0 || took > lived {
+			continue
+		}
+		left = slices.Delete(left, i, i+1)
+		r.phase.WithLabelValues(phase.GetName(), string(kind), outcome(result)).Observe(took.Seconds())
+	}
+}
+
+// outcome is the label of an operation's outcome. One that is not known is taken for a failure.
+func outcome(result *operation.Result) string {
+	switch result.GetOutcome() {
+	case operation.Outcome_SUCCEEDED:
+		return "succeeded"
+	case operation.Outcome_CANCELED:
+		return "canceled"
+	case operation.Outcome_INTERRUPTED:
+		return "interrupted"
+	case operation.Outcome_FAILED, operation.Outcome_OUTCOME_UNSPECIFIED:
+	}
+	return "failed"
+}

@@ -1,0 +1,241 @@
+package metrics_test
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"google.golang.org/protobuf/types/known/durationpb"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/conditions"
+	"github.com/gantry-operator/gantry/internal/metrics"
+	"github.com/gantry-operator/gantry/internal/operation"
+)
+
+func cluster(t *testing.T, objects ...client.Object) client.Client {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	if err := pulumiv1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).Build()
+}
+
+func stack(name string, status pulumiv1.StackStatus) *pulumiv1.Stack {
+	return &pulumiv1.Stack{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: name, CreationTimestamp: metav1.NewTime(time.Unix(1700000000, 0))}, Status: status,
+	}
+}
+
+func TestObjects(t *testing.T) {
+	failed := &pulumiv1.LastUpdate{State: pulumiv1.FailedStackState}
+	going := stack("going", pulumiv1.StackStatus{LastUpdate: &pulumiv1.LastUpdate{State: pulumiv1.SucceededStackState}})
+	c := cluster(t, going,
+		stack("new", pulumiv1.StackStatus{ObservedGeneration: -1}),
+		stack("failing", pulumiv1.StackStatus{LastUpdate: failed, Conditions: conditions.Reconciling("RetryingAfterFailure", "").Conditions(1)}),
+		stack("stalled", pulumiv1.StackStatus{LastUpdate: failed, Conditions: conditions.Stalled("UpdateFailed", "").Conditions(1)}),
+		&pulumiv1.Program{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "p", CreationTimestamp: metav1.NewTime(time.Unix(1600000000, 0))}},
+	)
+	objects := metrics.NewObjects(func(list client.ObjectList) error { return c.List(t.Context(), list) })
+	if err := c.Delete(t.Context(), going); err != nil {
+		t.Fatal(err)
+	}
+	want := `
+# HELP programs_active Number of Programs.
+# TYPE programs_active gauge
+programs_active 1
+# HELP resource_created_at_seconds When the object was created, in seconds since 1970.
+# TYPE resource_created_at_seconds gauge
+resource_created_at_seconds{group="pulumi.com",kind="Program",name="p",namespace="team",version="v1"} 1.6e+09
+resource_created_at_seconds{group="pulumi.com",kind="Stack",name="failing",namespace="team",version="v1"} 1.7e+09
+resource_created_at_seconds{group="pulumi.com",kind="Stack",name="new",namespace="team",version="v1"} 1.7e+09
+resource_created_at_seconds{group="pulumi.com",kind="Stack",name="stalled",namespace="team",version="v1"} 1.7e+09
+# HELP stacks_active Number of Stacks.
+# TYPE stacks_active gauge
+stacks_active 3
+# HELP stacks_failing 1 if the Stack's last update failed, else 0.
+# TYPE stacks_failing gauge
+stacks_failing{name="failing",namespace="team"} 1
+stacks_failing{name="new",namespace="team"} 0
+stacks_failing{name="stalled",namespace="team"} 1
+# HELP stacks_reconciling 1 if the Stack is Reconciling, else 0.
+# TYPE stacks_reconciling gauge
+stacks_reconciling{name="failing",namespace="team"} 1
+stacks_reconciling{name="new",namespace="team"} 0
+stacks_reconciling{name="stalled",namespace="team"} 0
+`
+	if err := testutil.CollectAndCompare(objects, strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestObjectsThatCannotBeReadAreNotToldOf(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(metrics.NewObjects(func(client.ObjectList) error { return errors.New("no cache") }))
+	if _, err := registry.Gather(); err == nil {
+		t.Error("metrics of objects that cannot be read")
+	}
+}
+
+func result(outcome operation.Outcome, phases ...*operation.Phase) *operation.Result {
+	return &operation.Result{Outcome: outcome, Phases: phases}
+}
+
+func phase(name string, took time.Duration) *operation.Phase {
+	return &operation.Phase{Name: name, Duration: durationpb.New(took)}
+}
+
+// counts are the number of observations and their sum in seconds, by labels.
+func counts(t *testing.T, from prometheus.Gatherer, name string) map[string][2]float64 {
+	t.Helper()
+	families, err := from.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string][2]float64{}
+	for _, family := range families {
+		if family.GetName() != name {
+			continue
+		}
+		for _, metric := range family.GetMetric() {
+			var labels []string
+			for _, label := range metric.GetLabel() {
+				labels = append(labels, label.GetValue())
+			}
+			h := metric.GetHistogram()
+			all[strings.Join(labels, "/")] = [2]float64{float64(h.GetSampleCount()), h.GetSampleSum()}
+		}
+	}
+	return all
+}
+
+func TestRecorder(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	recorder, err := metrics.NewRecorder(registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorder.Offered(autov1alpha1.UpUpdate, 2*time.Second)
+	recorder.Offered(autov1alpha1.UpUpdate, -time.Second) // clocks differ
+	recorder.PodStarted(5 * time.Second)
+	hour := time.Hour
+	recorder.Ended(autov1alpha1.UpUpdate, result(operation.Outcome_SUCCEEDED,
+		phase(operation.PhaseFetch, time.Second), phase(operation.PhaseInstall, 0),
+		phase(operation.PhaseConfigure, 2*time.Second), phase(operation.PhaseOperation, 30*time.Minute)), hour)
+	recorder.Ended(autov1alpha1.UpUpdate, result(operation.Outcome_SUCCEEDED, phase(operation.PhaseFetch, 3*time.Second)), hour)
+	recorder.Ended(autov1alpha1.DestroyUpdate, result(operation.Outcome_CANCELED, phase(operation.PhaseOperation, time.Minute)), hour)
+	recorder.Ended(autov1alpha1.PreviewUpdate, result(operation.Outcome_INTERRUPTED), hour)
+
+	want := map[string]map[string][2]float64{
+		metrics.NameQueue:    {"up": {2, 2}},
+		metrics.NamePodStart: {"": {1, 5}},
+		metrics.NamePhase: {
+			"succeeded/fetch/up": {2, 4}, "succeeded/install/up": {1, 0}, "succeeded/configure/up": {1, 2}, "succeeded/operation/up": {1, 1800},
+			"canceled/operation/destroy": {1, 60},
+		},
+	}
+	for name, observations := range want {
+		if diff := cmp.Diff(observations, counts(t, registry, name)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// What a pod says of itself can make neither series without end nor figures that cannot be.
+func TestPhasesOfAPodThatLies(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	recorder, err := metrics.NewRecorder(registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorder.Ended(autov1alpha1.UpUpdate, result(operation.Outcome(99),
+		phase("made-up", time.Second), phase(operation.PhaseFetch, -time.Second), phase(operation.PhaseConfigure, 1000*time.Hour),
+		&operation.Phase{Name: operation.PhaseOperation, Duration: &durationpb.Duration{Seconds: 1, Nanos: -1}},
+		phase(operation.PhaseInstall, time.Second), phase(operation.PhaseInstall, time.Second)), time.Minute)
+	if diff := cmp.Diff(map[string][2]float64{"failed/install/up": {1, 1}}, counts(t, registry, metrics.NamePhase)); diff != "" {
+		t.Errorf("phases (-want +got):\n%s", diff)
+	}
+}
+
+func TestRegisteredTwice(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	_, first := metrics.NewRecorder(registry)
+	_, second := metrics.NewRecorder(registry)
+	if again := (prometheus.AlreadyRegisteredError{}); first != nil || !errors.As(second, &again) {
+		t.Errorf("errors are %v and %v", first, second)
+	}
+}
+
+// everything is a registry with a series of each metric.
+func everything(t *testing.T) *prometheus.Registry {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	recorder, err := metrics.NewRecorder(registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorder.Offered(autov1alpha1.UpUpdate, 0)
+	recorder.Ended(autov1alpha1.UpUpdate, result(operation.Outcome_FAILED, phase(operation.PhaseFetch, 0)), 0)
+	c := cluster(t, stack("a", pulumiv1.StackStatus{}), &pulumiv1.Program{ObjectMeta: metav1.ObjectMeta{Name: "p"}})
+	registry.MustRegister(metrics.NewObjects(func(list client.ObjectList) error { return c.List(t.Context(), list) }))
+	return registry
+}
+
+func TestLint(t *testing.T) {
+	problems, err := testutil.GatherAndLint(everything(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, problem := range problems {
+		t.Errorf("%s: %s", problem.Metric, problem.Text)
+	}
+}
+
+func TestEveryMetricIsDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	families, err := everything(t).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(families) != 8 {
+		t.Errorf("%d metrics, want 8", len(families))
+	}
+	for _, family := range families {
+		var labels []string
+		for _, label := range family.GetMetric()[0].GetLabel() {
+			labels = append(labels, label.GetName())
+		}
+		row, found := rowOf(string(page), family.GetName())
+		if !found {
+			t.Errorf("%s has no row in docs/metrics.md", family.GetName())
+		}
+		for _, label := range labels {
+			if !strings.Contains(row, label) {
+				t.Errorf("the row of %s in docs/metrics.md does not tell of the label %s", family.GetName(), label)
+			}
+		}
+	}
+}
+
+func rowOf(page, name string) (string, bool) {
+	for line := range strings.Lines(page) {
+		if strings.HasPrefix(line, "| `"+name+"` |") {
+			return line, true
+		}
+	}
+	return "", false
+}
