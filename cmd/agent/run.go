@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/gantry-operator/gantry/internal/agent"
 	"github.com/gantry-operator/gantry/internal/agent/cli"
 	"github.com/gantry-operator/gantry/internal/agent/journal"
@@ -97,8 +99,9 @@ func newRunner(o options, children *cli.Children, log *slog.Logger) *runner.Runn
 				Token: o.token, Dir: filepath.Join(o.share, "source"), Patience: fetchPatience,
 				Limits: project.Limits{Bytes: 4 << 30, Files: 1 << 20}, Log: log,
 			},
-			Link: filepath.Join(o.share, "workspace"),
-			Made: filepath.Join(state, "made"),
+			Link:     filepath.Join(o.share, "workspace"),
+			Made:     filepath.Join(state, "made"),
+			Writable: func(dir string) bool { return unix.Access(dir, unix.W_OK) == nil },
 		},
 		Settings: settings.NewWriter(filepath.Join(state, "settings")),
 		Pod: runner.Pod{

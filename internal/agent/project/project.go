@@ -40,6 +40,8 @@ type Workspace struct {
 	Link string
 	// Made is where project files are made up.
 	Made string
+	// Writable tells whether files can be made in a directory.
+	Writable func(dir string) bool
 }
 
 // Prepare brings the source into place and reads its project file.
@@ -68,8 +70,8 @@ func (w *Workspace) find(ctx context.Context, source *operation.Source, project 
 		project.Source = from.Artifact.GetDigest() + "/" + from.Artifact.GetDir()
 		return within(dir, from.Artifact.GetDir())
 	case *operation.Source_Local:
-		project.Source = "local:" + from.Local
-		return from.Local, nil
+		target, project.Source, err = w.local(from.Local)
+		return target, err
 	case *operation.Source_Project:
 		project.Source = "project:" + from.Project.GetName()
 		return w.make(from.Project)
