@@ -1,0 +1,283 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/test/e2e/stage"
+)
+
+// directProgram is a project as a user has it in a ConfigMap: two resources, made of the stack's configuration.
+const directProgram = `
+name: direct
+runtime: yaml
+config:
+  size: {type: integer}
+  note: {type: string}
+  tree: {type: object, default: {}}
+  token: {type: string, secret: true}
+resources:
+  one: {type: testing:Echo, properties: {value: "${size}"}}
+  two: {type: testing:Echo, properties: {value: "${one.value}"}, options: {dependsOn: ["${one}"]}}
+outputs: {size: "${two.value}", note: "${note}", tree: "${tree}", token: "${token}"}
+`
+
+// directWorkspace has two stacks, and configuration in every form. The mounted program cannot be written to.
+const directWorkspace = `
+spec:
+  image: ` + image + `
+  local: {dir: /program}
+  env:
+  - {name: PULUMI_BACKEND_URL, value: "file:///state"}
+  - {name: PULUMI_CONFIG_PASSPHRASE, valueFrom: {secretKeyRef: {name: passphrase, key: passphrase}}}
+  - {name: NOTE, value: from the environment}
+  podTemplate:
+    spec:
+      terminationGracePeriodSeconds: 5
+      containers:
+      - name: pulumi
+        volumeMounts:
+        - {name: state, mountPath: /state}
+        - {name: program, mountPath: /program}
+        - {name: given, mountPath: /given}
+      volumes:
+      - {name: state, persistentVolumeClaim: {claimName: state}}
+      - {name: program, configMap: {name: program, items: [{key: Pulumi.yaml, path: Pulumi.yaml}]}}
+      - {name: given, configMap: {name: program}}
+  stacks:
+  - name: dev
+    create: true
+    config:
+    - {key: size, value: 1}
+    - {key: note, valueFrom: {env: NOTE}}
+    - {key: tree, valueFrom: {path: /given/tree.json, json: true}}
+    - {key: tree.more, path: true, value: [true]}
+    - {key: token, valueFrom: {path: /given/token}, secret: true}
+  - name: prod
+    create: true
+    config:
+    - {key: size, value: 100}
+    - {key: note, value: inline}
+    - {key: token, value: ` + hidden + `, secret: true}
+`
+
+// workspace makes a Workspace.
+func (s *story) workspace(name string, overlays ...string) *autov1alpha1.Workspace {
+	s.t.Helper()
+	workspace, err := s.CreateWorkspace(s.ctx, name, overlays...)
+	s.must(err)
+	return workspace
+}
+
+// ask makes an Update; its spec is in YAML.
+func (s *story) ask(workspace, stack, kind, name, options string) *autov1alpha1.Update {
+	s.t.Helper()
+	spec := fmt.Sprintf("spec: {workspaceName: %s, stackName: %s, type: %s}", workspace, stack, kind)
+	update, err := s.CreateUpdate(s.ctx, name, spec, "spec: {"+options+"}")
+	s.must(err)
+	return update
+}
+
+// untilOver waits until an Update is complete and checks how it ended.
+func (s *story) untilOver(update *autov1alpha1.Update, reason string) *autov1alpha1.Update {
+	s.t.Helper()
+	s.until(update, "to be complete", func() bool {
+		return stage.Condition(update.Status.Conditions, autov1alpha1.UpdateConditionTypeComplete).Status == metav1.ConditionTrue
+	})
+	if got := stage.Condition(update.Status.Conditions, autov1alpha1.UpdateConditionTypeFailed).Reason; got != reason {
+		s.t.Fatalf("Update %s ended with %s, want %s: %s", update.Name, got, reason, update.Status.Message)
+	}
+	return update
+}
+
+// outputsOf are the outputs in the Secret of an Update.
+func (s *story) outputsOf(update *autov1alpha1.Update) map[string]string {
+	s.t.Helper()
+	secret := &corev1.Secret{}
+	s.must(s.Client.Get(s.ctx, s.Key(update.Status.Outputs), secret))
+	if secret.Immutable == nil || !*secret.Immutable || secret.OwnerReferences[0].Name != update.Name {
+		s.t.Errorf("the Secret is immutable: %v, and owned by %v", secret.Immutable, secret.OwnerReferences)
+	}
+	outputs := map[string]string{}
+	for name, value := range secret.Data {
+		outputs[name] = string(value)
+	}
+	return outputs
+}
+
+func (s *story) config(name string, data map[string]string) {
+	s.t.Helper()
+	s.must(s.Client.Create(s.ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: name}, Data: data}))
+}
+
+// TestWorkspaceOfTwoStacks uses a Workspace and Updates without a Stack: both stacks at once, then each type of operation
+// with its options.
+func TestWorkspaceOfTwoStacks(t *testing.T) {
+	t.Parallel()
+	s := begin(t, "direct")
+	s.config("program", map[string]string{"Pulumi.yaml": directProgram, "tree.json": `{"a": [1, "x"]}`, "token": "quiet"})
+	workspace := s.workspace("both", directWorkspace)
+	s.until(workspace, "to be Ready though asleep", func() bool {
+		ready := stage.Condition(workspace.Status.Conditions, autov1alpha1.ConditionTypeReady)
+		return ready.Status == metav1.ConditionTrue && workspace.Status.PodName == ""
+	})
+
+	t.Log("both stacks are asked for at once, and run one after the other")
+	dev, prod := s.ask("both", "dev", "up", "dev-1", ""), s.ask("both", "prod", "up", "prod-1", "ttlAfterCompleted: 5s")
+	s.untilOver(dev, "UpdateSucceeded")
+	s.untilOver(prod, "UpdateSucceeded")
+	if first, second := dev.Status, prod.Status; first.StartTime.Before(second.StartTime) && second.StartTime.Before(first.EndTime) ||
+		second.StartTime.Before(first.StartTime) && first.StartTime.Before(second.EndTime) {
+		t.Errorf("dev ran from %s to %s, prod from %s to %s", first.StartTime, first.EndTime, second.StartTime, second.EndTime)
+	}
+	if dev.Status.PodUID != prod.Status.PodUID {
+		t.Error("they ran in two pods")
+	}
+	want := map[string]string{"size": "1", "note": `"from the environment"`, "tree": `{"a":[1,"x"],"more":[true]}`, "token": `"quiet"`}
+	if diff := cmp.Diff(want, s.outputsOf(dev)); diff != "" {
+		t.Errorf("outputs of dev (-want +got):\n%s", diff)
+	}
+	want = map[string]string{"size": "100", "note": `"inline"`, "tree": `{}`, "token": `"` + hidden + `"`}
+	if diff := cmp.Diff(want, s.outputsOf(prod)); diff != "" {
+		t.Errorf("outputs of prod (-want +got):\n%s", diff)
+	}
+	s.everyOption(workspace)
+
+	t.Log("the Update whose time to live is over is gone, with its outputs")
+	s.untilGone(prod, "to be gone after its time to live")
+	s.untilGone(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "prod-1-stack-outputs"}}, "to be gone with its Update")
+	s.everythingIsQuiet()
+}
+
+// everyOption goes on with the stack dev, in each type of operation.
+func (s *story) everyOption(workspace *autov1alpha1.Workspace) {
+	s.t.Helper()
+	const one, two = "urn:pulumi:dev::direct::testing:index:Echo::one", "urn:pulumi:dev::direct::testing:index:Echo::two"
+	s.untilOver(s.ask("both", "dev", "up", "same", "expectNoChanges: true, parallel: 2, message: nothing new"), "UpdateSucceeded")
+	replaced := s.untilOver(s.ask("both", "dev", "up", "replace", "replace: ["+two+"], target: ["+two+"]"), "UpdateSucceeded")
+	if replaced.Status.Changes["replace"] != 1 {
+		s.t.Errorf("the changes of a replacement are %v", replaced.Status.Changes)
+	}
+	s.untilOver(s.ask("both", "dev", "refresh", "refresh", "expectNoChanges: true, runProgram: true, target: ["+one+"]"), "UpdateSucceeded")
+
+	// Configuration is written before each operation, so a change of it needs no other pod.
+	pod := s.Pod("both")
+	s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(pod), pod))
+	config := `{spec: {stacks: [{name: dev, create: true, config: [{key: size, value: 2}, {key: note, value: n}, {key: token, value: t}]}]}}`
+	s.must(s.Patch(s.ctx, workspace, config))
+	surprised := s.untilOver(s.ask("both", "dev", "preview", "surprise", "expectNoChanges: true, refresh: true, continueOnError: true"), "UpdateFailed")
+	if !strings.Contains(surprised.Status.Message, "no changes were expected") {
+		s.t.Errorf("a preview with changes says %q", surprised.Status.Message)
+	}
+	ignored := stage.Condition(surprised.Status.Conditions, autov1alpha1.ConditionTypeFieldsIgnored)
+	if ignored.Status != metav1.ConditionTrue || !strings.HasPrefix(ignored.Message, "spec.continueOnError: ") {
+		s.t.Errorf("what a preview ignores is told as %+v", ignored)
+	}
+	if surprised.Status.PodUID != string(pod.UID) {
+		s.t.Error("another configuration took another pod")
+	}
+	s.untilOver(s.ask("both", "dev", "destroy", "part", "target: ["+one+"], targetDependents: true"), "UpdateSucceeded")
+	s.untilOver(s.ask("both", "dev", "destroy", "remove", "remove: true, refresh: true, continueOnError: true"), "UpdateSucceeded")
+	s.must(s.Patch(s.ctx, workspace, `{spec: {stacks: [{name: dev}]}}`))
+	s.untilOver(s.ask("both", "dev", "up", "gone", ""), "InitializationFailed")
+	if invalid := s.untilOver(s.ask("both", "dev", "sideways", "invalid", ""), "InvalidSpec"); !strings.Contains(invalid.Status.Message, "up, preview, refresh or destroy") {
+		s.t.Errorf("a type that does not exist is told as %q", invalid.Status.Message)
+	}
+}
+
+// everythingIsQuiet checks that no object of the namespace tells what is secret.
+func (s *story) everythingIsQuiet() {
+	s.t.Helper()
+	updates := &autov1alpha1.UpdateList{}
+	s.must(s.Client.List(s.ctx, updates, client.InNamespace(s.Name)))
+	text, err := json.Marshal(updates)
+	s.must(err)
+	log, err := s.Log(s.ctx, s.Pod("both"), stage.PulumiContainer, 0)
+	s.must(err)
+	if strings.Contains(string(text), hidden) || strings.Contains(log, hidden) {
+		s.t.Error("a secret is in an Update or in the pod's log")
+	}
+}
+
+// preparedWorkspace has no source: the user's own init container makes the program, and tells the passphrase by the file
+// that PULUMI_ENV names. The template patches fetch too, as those made for PKO do.
+const preparedWorkspace = `
+spec:
+  image: ` + image + `
+  env: [{name: PULUMI_BACKEND_URL, value: "file:///state"}]
+  podTemplate:
+    spec:
+      terminationGracePeriodSeconds: 5
+      initContainers:
+      - name: fetch
+        env: [{name: SSL_CERT_DIR, value: /share/certs}]
+        volumeMounts: [{name: share, mountPath: /share}]
+      - name: prepare
+        image: ` + image + `
+        command:
+        - sh
+        - -c
+        - |
+          mkdir -p /share/workspace
+          printf 'name: prepared\nruntime: yaml\nconfig: {word: string}\noutputs: {word: "${word}"}\n' >/share/workspace/Pulumi.yaml
+          echo "PULUMI_CONFIG_PASSPHRASE='by the init container'" >>$PULUMI_ENV
+          echo "WORD=dynamic" >>$PULUMI_ENV
+        volumeMounts: [{name: share, mountPath: /share}]
+        securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+      containers:
+      - name: pulumi
+        volumeMounts: [{name: state, mountPath: /state}]
+      volumes: [{name: state, persistentVolumeClaim: {claimName: state}}]
+  stacks: [{name: dev, create: true, config: [{key: word, valueFrom: {env: WORD}}]}]
+`
+
+func TestInitContainerFillsTheWorkspace(t *testing.T) {
+	t.Parallel()
+	s := begin(t, "prepared")
+	s.workspace("prepared", preparedWorkspace)
+	update := s.untilOver(s.ask("prepared", "dev", "up", "up", ""), "UpdateSucceeded")
+	if diff := cmp.Diff(map[string]string{"word": `"dynamic"`}, s.outputsOf(update)); diff != "" {
+		t.Errorf("outputs (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(&autov1alpha1.ProjectInfo{Name: "prepared", Runtime: "yaml"}, update.Status.ProjectInfo); diff != "" {
+		t.Errorf("project (-want +got):\n%s", diff)
+	}
+}
+
+// TestBadImageThenGoodImage mends a Workspace that no Stack owns while its Update waits.
+func TestBadImageThenGoodImage(t *testing.T) {
+	t.Parallel()
+	s := begin(t, "image")
+	workspace := s.workspace("mended", `{spec: {image: "localhost/no-such-image:dev", projectInfo: {name: empty, runtime: yaml}, stacks: [{name: dev, create: true}]}}`)
+	update := s.ask("mended", "dev", "refresh", "refresh", "")
+	s.until(workspace, "to name the image", func() bool {
+		return stage.Condition(workspace.Status.Conditions, autov1alpha1.ConditionTypeReconciling).Reason == "ImagePullFailed"
+	})
+	s.must(s.Patch(s.ctx, workspace, `{spec: {image: "`+image+`"}}`))
+	s.untilOver(update, "UpdateSucceeded")
+	s.until(workspace, "to be Ready", func() bool {
+		return workspace.Status.ObservedGeneration == workspace.Generation &&
+			stage.Condition(workspace.Status.Conditions, autov1alpha1.ConditionTypeReady).Status == metav1.ConditionTrue
+	})
+}
+
+// TestGitWorkspaceSaysThatItIsNotSupported at once, not only when an Update wants it.
+func TestGitWorkspaceSaysThatItIsNotSupported(t *testing.T) {
+	t.Parallel()
+	s := begin(t, "git")
+	began := time.Now()
+	workspace := s.workspace("git", `{spec: {git: {url: "https://git.example/x", ref: main}}}`)
+	s.until(workspace, "to be Stalled", func() bool {
+		return stage.Condition(workspace.Status.Conditions, autov1alpha1.ConditionTypeStalled).Reason == autov1alpha1.ReasonSourceUnsupported
+	})
+	t.Logf("said after %s", time.Since(began))
+}
