@@ -58,7 +58,7 @@ unit: packages bin/envtest $(PULUMI_TOOLS) $(DOUBLES) ## Run vet, unit tests and
 	done
 
 .PHONY: e2e
-e2e: cluster-up load bin/helm ## Run the cluster tests on the embedded cluster (E2E_RUN=Name for some)
+e2e: cluster-up load load-examples bin/helm ## Run the cluster tests on the embedded cluster (E2E_RUN=Name for some)
 	@KUBECONFIG=$(EMBEDDED) $(MAKE) --no-print-directory deploy
 	@$(call say,run the cluster tests)
 	@KUBECONFIG=$(EMBEDDED) GANTRY_E2E=1 PATH="$(CURDIR)/bin:$$PATH" \

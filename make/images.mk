@@ -73,21 +73,48 @@ bin/images/gantry-pulumi/index.json: $(PULUMI_LAYERS) bin/imagetool
 	@$(call say,write the image localhost/gantry-pulumi:dev)
 	@bin/imagetool image $(@D) --name localhost/gantry-pulumi:dev $(PULUMI_IMAGE) $(PULUMI_LAYERS:%=--layer %)
 
-# For the cluster tests: the same with stand-ins for providers.
+# For the cluster tests: the same with stand-ins for providers, and that for Pulumi Cloud.
 DOUBLES := $(patsubst test/doubles/%/go.mod,bin/doubles/%,$(wildcard test/doubles/pulumi-resource-*/go.mod))
 DOUBLE_SOURCES := $(shell find test/doubles -name '*.go' -o -name '*.json' -o -name go.mod -o -name go.sum 2>/dev/null)
 
 bin/doubles/%: $(DOUBLE_SOURCES) bin/doubles/.kubernetes-provider
 	@$(if $(filter pulumi-resource-kubernetes,$*),$(if $(PULUMI_KUBERNETES_PROVIDER),cp "$(PULUMI_KUBERNETES_PROVIDER)" $@,$(call build,test/doubles/$*,.,$@)),$(call build,test/doubles/$*,.,$@))
 
+bin/doubles/pulumi-cloud: $(DOUBLE_SOURCES) go.mod go.sum
+	@$(call build,.,./test/doubles/pulumicloud/cmd,$@)
+
 # Changes when another released provider is named.
 bin/doubles/.kubernetes-provider: FORCE
 	@mkdir -p $(@D)
 	@[[ -e $@ && $$(<$@) == "$(PULUMI_KUBERNETES_PROVIDER)" ]] || echo "$(PULUMI_KUBERNETES_PROVIDER)" >$@
 
-bin/layers/doubles.tar: bin/imagetool $(DOUBLES)
-	@bin/imagetool files $@ $(foreach double,$(DOUBLES),$(double)=/usr/local/bin/$(notdir $(double)))
+bin/layers/doubles.tar: bin/imagetool $(DOUBLES) bin/doubles/pulumi-cloud
+	@bin/imagetool files $@ $(foreach double,$(DOUBLES) bin/doubles/pulumi-cloud,$(double)=/usr/local/bin/$(notdir $(double)))
 
 bin/images/gantry-e2e/index.json: $(PULUMI_LAYERS) bin/layers/doubles.tar bin/imagetool
 	@$(call say,write the image localhost/gantry-e2e:dev)
 	@bin/imagetool image $(@D) --name localhost/gantry-e2e:dev $(PULUMI_IMAGE) $(PULUMI_LAYERS:%=--layer %) --layer bin/layers/doubles.tar
+
+# For the story of PKO's published examples: the names that these use, with what is made here. An image of Pulumi's knows
+# no other backend than Pulumi Cloud; the double's address is the only thing that these know beside it.
+EXAMPLE_LAYERS := bin/layers/base.tar bin/layers/node.tar bin/layers/pulumi.tar bin/layers/doubles.tar
+EXAMPLE_CLOUD := --env PULUMI_BACKEND_URL=http://pulumi-cloud.pulumi-cloud-double.svc.cluster.local
+EXAMPLE_IMAGES := bin/images/example-pulumi bin/images/example-app bin/images/example-nginx
+
+.PHONY: load-examples
+load-examples: $(EXAMPLE_IMAGES:%=%/index.json) bin/cluster
+	@bin/cluster load $(EXAMPLE_IMAGES)
+
+bin/images/example-pulumi/index.json: $(EXAMPLE_LAYERS) bin/imagetool
+	@$(call say,write the images of the examples)
+	@bin/imagetool image $(@D) --name docker.io/pulumi/pulumi:3.202.0-nonroot $(PULUMI_IMAGE) $(EXAMPLE_CLOUD) $(EXAMPLE_LAYERS:%=--layer %)
+
+bin/layers/app.tar: bin/imagetool $(shell find test/images/app -type f)
+	@bin/imagetool tree $@ test/images/app /home/pulumi=1000:1000:755
+
+bin/images/example-app/index.json: $(EXAMPLE_LAYERS) bin/layers/app.tar bin/imagetool
+	@bin/imagetool image $(@D) --name localhost:5000/pulumi-and-app:latest $(PULUMI_IMAGE) $(EXAMPLE_CLOUD) $(EXAMPLE_LAYERS:%=--layer %) --layer bin/layers/app.tar
+
+# What a Deployment of the examples runs only has to start.
+bin/images/example-nginx/index.json: bin/layers/pause.tar bin/imagetool
+	@bin/imagetool image $(@D) --name docker.io/library/nginx:1.27-alpine --user 65535:65535 --entrypoint /pause --layer $<

@@ -91,6 +91,21 @@ func TestNamesAreKeptFromRunToRun(t *testing.T) {
 	}
 }
 
+func TestKindsAreWhatTheServerCallsThem(t *testing.T) {
+	for token, want := range map[string]string{
+		"core/v1:Namespace": "v1 Namespace", "core/v1:ConfigMap": "v1 ConfigMap", "apps/v1:Deployment": "apps/v1 Deployment",
+	} {
+		kind, err := kindOf("urn:pulumi:d::p::kubernetes:" + token + "::one")
+		if err != nil {
+			t.Fatal(err)
+		}
+		object, err := kind.complete(map[string]any{}, nil, "one", "team")
+		if got := provider.Text(object, "apiVersion") + " " + provider.Text(object, "kind"); err != nil || got != want {
+			t.Errorf("%s is %s (%v), want %s", token, got, err, want)
+		}
+	}
+}
+
 func TestTheServersWordsArePassedOn(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

@@ -27,6 +27,9 @@ func kindOf(urn string) (kind, error) {
 		return kind{name: "Namespace", resource: core.WithResource("namespaces")}, nil
 	case strings.Contains(urn, "kubernetes:core/v1:ConfigMap::"):
 		return kind{name: "ConfigMap", resource: core.WithResource("configmaps"), namespaced: true}, nil
+	case strings.Contains(urn, "kubernetes:apps/v1:Deployment::"):
+		apps := schema.GroupVersion{Group: "apps", Version: "v1"}
+		return kind{name: "Deployment", resource: apps.WithResource("deployments"), namespaced: true}, nil
 	default:
 		return kind{}, fmt.Errorf("this stand-in does not know the type of %s", urn)
 	}
@@ -44,7 +47,7 @@ func (k kind) at(client dynamic.Interface, namespace string) dynamic.ResourceInt
 // suffix; it stays what it was before.
 func (k kind) complete(inputs, olds map[string]any, resource, namespace string) (map[string]any, error) {
 	object := &unstructured.Unstructured{Object: inputs}
-	object.SetAPIVersion("v1")
+	object.SetAPIVersion(k.resource.GroupVersion().String())
 	object.SetKind(k.name)
 	metadata, given := inputs["metadata"].(map[string]any)
 	if !given {
