@@ -1,7 +1,12 @@
 package e2e
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -11,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	"github.com/gantry-operator/gantry/test/e2e/stage"
@@ -280,4 +286,80 @@ func TestGitWorkspaceSaysThatItIsNotSupported(t *testing.T) {
 		return stage.Condition(workspace.Status.Conditions, autov1alpha1.ConditionTypeStalled).Reason == autov1alpha1.ReasonSourceUnsupported
 	})
 	t.Logf("said after %s", time.Since(began))
+}
+
+// serverManifest serves the files of a ConfigMap to anybody, as a Flux source does, and logs what it is told of who asks.
+const serverManifest = `
+apiVersion: v1
+kind: Pod
+metadata: {name: archives, labels: {app: archives}}
+spec:
+  terminationGracePeriodSeconds: 0
+  securityContext: {runAsNonRoot: true, runAsUser: 1000, seccompProfile: {type: RuntimeDefault}}
+  containers:
+  - name: server
+    image: ` + image + `
+    command:
+    - node
+    - -e
+    - |
+      require("http").createServer((request, response) => {
+        if (request.url != "/") console.log(request.url, request.headers.authorization || "anonymous")
+        response.end(request.url == "/" ? "" : require("fs").readFileSync("/files" + request.url))
+      }).listen(8080)
+    readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1}
+    securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+    volumeMounts: [{name: files, mountPath: /files}]
+  volumes: [{name: files, configMap: {name: files}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: archives}
+spec:
+  selector: {app: archives}
+  ports: [{port: 80, targetPort: 8080}]
+`
+
+// TestArchiveOfAnotherServer runs a program that a user's Workspace names as PKO's do what Flux serves.
+func TestArchiveOfAnotherServer(t *testing.T) {
+	t.Parallel()
+	s := begin(t, "archive")
+	archive := packed(t, "app/Pulumi.yaml", "name: packed\nruntime: yaml\noutputs: {from: elsewhere}\n")
+	s.must(s.Client.Create(s.ctx, &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "files"}, BinaryData: map[string][]byte{"a.tar.gz": archive},
+	}))
+	pod, service := &corev1.Pod{}, &corev1.Service{}
+	for i, object := range []client.Object{pod, service} {
+		s.must(yaml.UnmarshalStrict([]byte(strings.Split(serverManifest, "---")[i]), object))
+		object.SetNamespace(s.Name)
+		s.must(s.Client.Create(s.ctx, object))
+	}
+	s.until(pod, "to answer", func() bool { return stage.PodReady(pod) })
+	sum := sha256.Sum256(archive)
+	s.workspace("packed", fmt.Sprintf(`{spec: {flux: {url: "http://archives.%s.svc/a.tar.gz", digest: "sha256:%x", dir: app}}}`, s.Name, sum))
+	update := s.untilOver(s.ask("packed", "dev", "up", "up", ""), "UpdateSucceeded")
+	if diff := cmp.Diff(map[string]string{"from": `"elsewhere"`}, s.outputsOf(update)); diff != "" {
+		t.Errorf("outputs (-want +got):\n%s", diff)
+	}
+	told, err := s.Log(s.ctx, pod, "server", 0)
+	s.must(err)
+	if told != "/a.tar.gz anonymous\n" {
+		t.Errorf("the server was told %q", told)
+	}
+}
+
+// packed is a tar.gz of one file.
+func packed(t *testing.T, name, text string) []byte {
+	t.Helper()
+	var archive bytes.Buffer
+	zipped := gzip.NewWriter(&archive)
+	entries := tar.NewWriter(zipped)
+	err := entries.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(text)), Typeflag: tar.TypeReg})
+	if err == nil {
+		_, err = entries.Write([]byte(text))
+	}
+	if err := errors.Join(err, entries.Close(), zipped.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return archive.Bytes()
 }

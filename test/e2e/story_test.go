@@ -35,22 +35,28 @@ type story struct {
 // restricted Pod Security Standard.
 func begin(t *testing.T, name string) *story {
 	t.Helper()
+	s := connect(t)
+	namespace, err := s.NewNamespace(t.Context(), name, "restricted")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := &story{Namespace: namespace, t: t, ctx: t.Context()}
+	t.Cleanup(told.end)
+	return told
+}
+
+// connect finds the cluster to tell a story on, or skips the test.
+func connect(t *testing.T) *stage.Stage {
+	t.Helper()
 	kubeconfig := os.Getenv("KUBECONFIG")
 	if os.Getenv("GANTRY_E2E") != "1" || kubeconfig == "" {
 		t.Skip("SKIPPED: no cluster. Set GANTRY_E2E=1 and KUBECONFIG, or run `make e2e`.")
 	}
-	ctx := t.Context()
-	s, err := stage.Connect(ctx, kubeconfig)
+	s, err := stage.Connect(t.Context(), kubeconfig)
 	if err != nil {
 		t.Fatal(err)
 	}
-	namespace, err := s.NewNamespace(ctx, name, "restricted")
-	if err != nil {
-		t.Fatal(err)
-	}
-	told := &story{Namespace: namespace, t: t, ctx: ctx}
-	t.Cleanup(told.end)
-	return told
+	return s
 }
 
 // end shows what matters if the story failed, and removes its namespace.
