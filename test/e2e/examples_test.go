@@ -84,6 +84,7 @@ func TestPublishedExamples(t *testing.T) {
 
 // in tells a chapter of the story in a test of its own.
 func (e *exampleStory) in(t *testing.T) *exampleStory {
+	t.Helper()
 	chapter := &exampleStory{story: &story{Namespace: e.Namespace, t: t, ctx: t.Context()}}
 	t.Cleanup(func() { e.made = append(e.made, chapter.made...) })
 	return chapter

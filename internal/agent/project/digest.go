@@ -1,46 +1,48 @@
 package project
 
 import (
-	"crypto"
-	_ "crypto/sha256" // digests of the manager's store, and most others
-	_ "crypto/sha512" // what Flux can be told to use instead, with sha384
+	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"fmt"
+	"hash"
 	"strings"
 )
 
 // digest is the sum of an archive, as "<algorithm>:<hex>".
-type digest struct {
-	algorithm crypto.Hash
-	name, hex string
+type digest struct{ algorithm, hex string }
+
+// hash gives a hash of the digest's algorithm; nil for one that is not known. Flux can be told to use any of these.
+func (d digest) hash() hash.Hash {
+	switch d.algorithm {
+	case "sha256":
+		return sha256.New()
+	case "sha384":
+		return sha512.New384()
+	case "sha512":
+		return sha512.New()
+	default:
+		return nil
+	}
 }
 
-// parseDigest reads a digest of one of the algorithms that Flux uses and the standard library has.
+// parseDigest reads a digest that can be checked.
 func parseDigest(text string) (digest, error) {
-	name, sum, _ := strings.Cut(text, ":")
-	d := digest{name: name, hex: sum}
-	switch name {
-	case "sha256":
-		d.algorithm = crypto.SHA256
-	case "sha384":
-		d.algorithm = crypto.SHA384
-	case "sha512":
-		d.algorithm = crypto.SHA512
-	default:
+	algorithm, sum, _ := strings.Cut(text, ":")
+	d := digest{algorithm, sum}
+	sums := d.hash()
+	if sums == nil {
 		return digest{}, fmt.Errorf("the artifact's digest %q is neither a sha256 nor a sha384 or sha512 digest", text)
 	}
-	if bytes, err := hex.DecodeString(sum); err != nil || len(bytes) != d.algorithm.Size() || sum != strings.ToLower(sum) {
+	if bytes, err := hex.DecodeString(sum); err != nil || len(bytes) != sums.Size() || sum != strings.ToLower(sum) {
 		return digest{}, fmt.Errorf("the artifact's digest %q is not a %s digest, %d hexadecimal digits in lower case",
-			text, name, hex.EncodedLen(d.algorithm.Size()))
+			text, algorithm, hex.EncodedLen(sums.Size()))
 	}
 	return d, nil
 }
 
 // of is the digest of the same algorithm with another sum.
-func (d digest) of(sum []byte) digest {
-	d.hex = hex.EncodeToString(sum)
-	return d
-}
+func (d digest) of(sum []byte) digest { return digest{d.algorithm, hex.EncodeToString(sum)} }
 
 // String is the digest as it is written.
-func (d digest) String() string { return d.name + ":" + d.hex }
+func (d digest) String() string { return d.algorithm + ":" + d.hex }

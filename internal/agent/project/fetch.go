@@ -180,7 +180,7 @@ func (f *Fetcher) unpack(archive io.Reader, want digest, dir string) error {
 		return fmt.Errorf("make a place for the source: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(temp) }()
-	sum := want.algorithm.New()
+	sum := want.hash()
 	body := &failureReader{reader: io.TeeReader(archive, sum)}
 	err = Unpack(body, temp, f.Limits)
 	if err == nil {
