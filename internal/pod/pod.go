@@ -4,13 +4,13 @@
 package pod
 
 import (
-	"fmt"
 	"net"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/internal/validate"
 )
 
 // Names inside the pod.
@@ -71,6 +71,9 @@ func Build(workspace *autov1alpha1.Workspace, settings Settings) (*corev1.Pod, e
 	if err != nil {
 		return nil, err
 	}
+	if err := checkImages(&user.spec); err != nil {
+		return nil, err
+	}
 	agent := placeAgent(&workspace.Spec, user, settings)
 	template, err := user.mergeOnto(generate(workspace, settings, agent))
 	if err != nil {
@@ -95,16 +98,15 @@ func Build(workspace *autov1alpha1.Workspace, settings Settings) (*corev1.Pod, e
 
 // checkSpec refuses what no pod can be built from.
 func checkSpec(spec *autov1alpha1.WorkspaceSpec) error {
-	switch spec.SecurityProfile {
-	case "", autov1alpha1.SecurityProfileRestricted, autov1alpha1.SecurityProfileBaseline:
-	default:
-		return &InvalidError{Path: "spec.securityProfile", Problem: fmt.Sprintf("%q is neither %q nor %q",
-			spec.SecurityProfile, autov1alpha1.SecurityProfileRestricted, autov1alpha1.SecurityProfileBaseline)}
+	problems := validate.Workspace(spec)
+	if len(problems) == 0 {
+		return nil
 	}
-	if k := spec.Kubeconfig; k != nil && k.Type == autov1alpha1.KubeconfigSecret && k.SecretRef == nil {
-		return &InvalidError{Path: "spec.kubeconfig.secretRef", Problem: "is needed with type Secret"}
+	text := problems[0].Text
+	if len(problems) > 1 {
+		text += "; " + problems[1:].String()
 	}
-	return nil
+	return &InvalidError{Path: problems[0].Path, Problem: text}
 }
 
 // agentPlace says where the agent's program is and whether an init container has to bring it.

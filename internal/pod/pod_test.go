@@ -123,7 +123,7 @@ func TestHash(t *testing.T) {
 		same    bool
 	}{
 		"Stacks":      {spec: base + "\nstacks: [{name: dev, create: true, config: [{key: a, value: 1}]}]", same: true},
-		"Source":      {spec: base + "\nflux: {url: https://hub/a, digest: sha256:00}", same: true},
+		"Source":      {spec: base + "\nflux: {url: https://hub/a, digest: sha256:0000000000000000000000000000000000000000000000000000000000000000}", same: true},
 		"IdleTimeout": {spec: base + "\nidleTimeout: 1m", same: true},
 		"Env":         {spec: base + "\nenv: [{name: A, value: b}]"},
 		"Image":       {spec: "image: registry.example/tools:8"},

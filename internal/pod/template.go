@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/internal/validate"
 )
 
 // InvalidError says what in a Workspace no pod can be built from. A person has to mend it.
@@ -61,6 +62,23 @@ func readTemplate(from *autov1alpha1.EmbeddedPodTemplate) (*template, error) {
 	}
 	t.raw = raw
 	return t, checkMergeKeys(podSpecMeta(), t.raw, pathTemplateSpec)
+}
+
+// checkImages refuses images of the template's containers whose names kubelet would refuse. A container may have none: it
+// patches a generated one.
+func checkImages(spec *corev1.PodSpec) error {
+	var problems validate.Problems
+	for field, containers := range map[string][]corev1.Container{"containers": spec.Containers, "initContainers": spec.InitContainers} {
+		for i, container := range containers {
+			if container.Image != "" {
+				problems.Image(fmt.Sprintf("%s.%s[%d].image", pathTemplateSpec, field, i), container.Image)
+			}
+		}
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return &InvalidError{Path: problems[0].Path, Problem: problems[0].Text}
 }
 
 // mergeOnto merges the template onto the generated one, strategically: lists with a merge key are merged by it, the

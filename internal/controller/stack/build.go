@@ -61,7 +61,7 @@ func buildWorkspace(stack *pulumiv1.Stack, source Source) (*autov1alpha1.Workspa
 		}
 	}
 	workspace.Spec.Stacks = append(workspace.Spec.Stacks, workspaceStack(stack, items.Config))
-	return workspace, nil
+	return workspace, invalidWorkspace(workspace)
 }
 
 func workspaceStack(stack *pulumiv1.Stack, config []autov1alpha1.ConfigItem) autov1alpha1.WorkspaceStack {

@@ -28,7 +28,8 @@ func read(t *testing.T, file string, into any) {
 func TestBuild(t *testing.T) {
 	stack := &pulumiv1.Stack{}
 	read(t, "testdata/stack.yaml", stack)
-	source := Source{Revision: "3", Artifact: &autov1alpha1.FluxSource{Digest: "sha256:00", URL: "https://hub/artifacts/sha256:00"}}
+	digest := "sha256:" + strings.Repeat("0", 64)
+	source := Source{Revision: "3", Artifact: &autov1alpha1.FluxSource{Digest: digest, URL: "https://hub/artifacts/" + digest}}
 	workspace, err := buildWorkspace(stack, source)
 	if err != nil {
 		t.Fatal(err)

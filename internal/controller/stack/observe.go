@@ -39,8 +39,9 @@ func (r *Reconciler) observe(ctx context.Context, stack *pulumiv1.Stack) (Observ
 	if o.Update != nil && o.Update.Status.PodUID != "" {
 		return o, nil // an operation runs: nothing else is looked at before it is over
 	}
+	o.DesiredErr = invalidSpec(o.Stack)
 	o.Source, o.SourceErr = r.resolve(ctx, o.Stack)
-	if o.SourceErr == nil {
+	if o.SourceErr == nil && o.DesiredErr == nil {
 		o.Desired, o.DesiredErr = buildWorkspace(o.Stack, o.Source)
 	}
 	return o, r.observePrerequisites(ctx, &o)
@@ -132,7 +133,9 @@ func (r *Reconciler) observePrerequisites(ctx context.Context, o *Observed) erro
 		}
 		o.Prerequisites = append(o.Prerequisites, p)
 	}
-	return nil
+	var err error
+	o.Cycle, err = r.cycle(ctx, o.Stack)
+	return err
 }
 
 // released tells that a Stack is going and that the controller is done with it.

@@ -34,6 +34,8 @@ type Observed struct {
 	DesiredErr error
 	// Prerequisites are the Stacks that have to succeed first.
 	Prerequisites []Prerequisite
+	// Cycle are the Stacks that wait for each other, beginning with this one; none if there is no such cycle.
+	Cycle []string
 }
 
 // Act is what a step does.

@@ -164,9 +164,12 @@ func TestPlan(t *testing.T) {
 		"DeletedFirstUpLost":    {"an up was begun, whatever became of its record", world(goes, func(o *Observed) { o.Stack.Status = pulumiv1.StackStatus{Applied: new(true)} }), want{act: Run, state: "StackProcessing", message: "Stack marked for deletion"}},
 		"Deleted":               {"a destroy runs", world(goes), want{act: Run, state: "StackProcessing", message: "Stack marked for deletion"}},
 		"DeletedWhilePreview":   {"the present flag decides nothing", world(goes, func(o *Observed) { o.Stack.Spec.Preview = true }), want{act: Run, state: "StackProcessing", message: "Stack marked for deletion"}},
-		"PrerequisiteInvalid": {"a duration that is none needs a person", world(neverRan, func(o *Observed) {
-			o.Prerequisites = []Prerequisite{{PrerequisiteRef: within("soon"), Stack: world().Stack}}
-		}), want{state: "SpecInvalid"}},
+		"PrerequisiteCycle": {"Stacks that wait for each other need a person", world(neverRan, func(o *Observed) {
+			o.Prerequisites, o.Cycle = []Prerequisite{{PrerequisiteRef: within("1h"), Stack: world(neverRan).Stack}}, []string{"demo", "base"}
+		}), want{state: "SpecInvalid", after: 30 * time.Second}},
+		"CycleThatRan": {"a circle of Stacks that have run does no harm", world(neverRan, func(o *Observed) {
+			o.Prerequisites, o.Cycle = []Prerequisite{{Stack: world().Stack}}, []string{"demo", "base"}
+		}), want{act: Run, state: "StackProcessing", message: "Initial stack update"}},
 		"DeletedForeground": {"the garbage collector goes first", world(goes, func(o *Observed) { o.Stack.Finalizers = append(o.Stack.Finalizers, metav1.FinalizerDeleteDependents) }), want{state: "StackProcessing"}},
 		"Destroyed":         {"a destroy of this deletion is on record", world(goes, destroyed(3)), want{act: Release, state: "ProcessingCompleted"}},
 		"DestroyedBefore":   {"an earlier destroy does not count", world(goes, destroyed(2)), want{act: Run, state: "StackProcessing", message: "Stack marked for deletion"}},

@@ -1,12 +1,17 @@
 package stack
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/internal/conditions"
+	"github.com/gantry-operator/gantry/internal/validate"
 )
 
 // Prerequisite is a Stack that has to succeed first.
@@ -30,10 +35,7 @@ func prerequisiteUnmet(o Observed, now time.Time) *Step {
 	}
 	step := &Step{}
 	var unmet []string
-	for i, p := range o.Prerequisites {
-		if _, err := p.within(); err != nil {
-			return &Step{State: conditions.Stalled(pulumiv1.ReasonSpecInvalid, fmt.Sprintf("spec.prerequisites[%d].%v", i, err))}
-		}
+	for _, p := range o.Prerequisites {
 		problem, outdated := p.unmet(now)
 		if problem == "" {
 			continue
@@ -45,6 +47,11 @@ func prerequisiteUnmet(o Observed, now time.Time) *Step {
 	}
 	if len(unmet) == 0 {
 		return nil
+	}
+	if len(o.Cycle) > 0 {
+		return &Step{After: sourcePoll, State: conditions.Stalled(pulumiv1.ReasonSpecInvalid, fmt.Sprintf(
+			"spec.prerequisites: these Stacks wait for each other, so that none of them can run: %s → %s; remove one of the prerequisites",
+			strings.Join(o.Cycle, " → "), o.Cycle[0]))}
 	}
 	step.State = conditions.Reconciling(pulumiv1.ReasonPrerequisiteNotSatisfied, strings.Join(unmet, "; "))
 	return step
@@ -75,7 +82,42 @@ func (p Prerequisite) within() (time.Duration, error) {
 	}
 	within, err := time.ParseDuration(p.Requirement.SucceededWithinDuration)
 	if err != nil || within <= 0 {
-		return 0, fmt.Errorf("requirement.succeededWithinDuration: %q is not a duration such as 1h", p.Requirement.SucceededWithinDuration)
+		return 0, fmt.Errorf("%s is not a duration such as 1h", validate.Quote(p.Requirement.SucceededWithinDuration))
 	}
 	return within, nil
+}
+
+// maxCycle bounds how many Stacks are looked at for a cycle.
+const maxCycle = 200
+
+// cycle looks for Stacks that wait for each other, in a circle that leads back to this one. Stacks whose prerequisites
+// are met do not wait, so that a circle of Stacks that have all run does no harm.
+func (r *Reconciler) cycle(ctx context.Context, stack *pulumiv1.Stack) ([]string, error) {
+	now, seen := r.Clock.Now(), map[string]bool{stack.Name: true}
+	paths := [][]string{{stack.Name}}
+	refs := map[string][]pulumiv1.PrerequisiteRef{stack.Name: stack.Spec.Prerequisites}
+	for len(paths) > 0 && len(seen) <= maxCycle {
+		path := paths[0]
+		paths = paths[1:]
+		for _, ref := range refs[path[len(path)-1]] {
+			other := &pulumiv1.Stack{}
+			if err := r.Client.Get(ctx, client.ObjectKey{Namespace: stack.Namespace, Name: ref.Name}, other); err != nil {
+				if client.IgnoreNotFound(err) != nil {
+					return nil, fmt.Errorf("get Stack %s: %w", ref.Name, err)
+				}
+				continue
+			}
+			if problem, _ := (Prerequisite{PrerequisiteRef: ref, Stack: other}).unmet(now); problem == "" {
+				continue
+			}
+			if ref.Name == stack.Name {
+				return path, nil
+			}
+			if !seen[ref.Name] {
+				seen[ref.Name], refs[ref.Name] = true, other.Spec.Prerequisites
+				paths = append(paths, append(slices.Clone(path), ref.Name))
+			}
+		}
+	}
+	return nil, nil
 }

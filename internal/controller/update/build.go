@@ -1,7 +1,6 @@
 package update
 
 import (
-	"fmt"
 	"path"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -11,21 +10,6 @@ import (
 	"github.com/gantry-operator/gantry/internal/operation"
 	"github.com/gantry-operator/gantry/internal/pod"
 )
-
-// invalid says what makes the spec of an Update impossible to run, whatever its Workspace is; empty is fine.
-func invalid(spec autov1alpha1.UpdateSpec) string {
-	switch {
-	case spec.WorkspaceName == "":
-		return "spec.workspaceName is missing: name the Workspace to run in"
-	case spec.StackName == "":
-		return "spec.stackName is missing: name the stack to work on"
-	case spec.Type == "":
-		return "spec.type is missing: it has to be up, preview, refresh or destroy"
-	case typeOf(spec.Type) == operation.Type_TYPE_UNSPECIFIED:
-		return fmt.Sprintf("spec.type is %q: it has to be up, preview, refresh or destroy", spec.Type)
-	}
-	return ""
-}
 
 func typeOf(kind autov1alpha1.UpdateType) operation.Type {
 	switch kind {
@@ -45,9 +29,6 @@ func typeOf(kind autov1alpha1.UpdateType) operation.Type {
 // build makes the operation of an Update from its spec and its Workspace. A failure is one of the Workspace's spec, for
 // a person to mend.
 func build(o Observed) (*operation.Operation, *failure.TerminalError) {
-	if unreadable := o.Update.Spec.Unreadable; unreadable != "" {
-		return nil, failure.NewTerminal(ReasonInvalidSpec, "spec cannot be read: %s", unreadable)
-	}
 	if unreadable := o.Workspace.Spec.Unreadable; unreadable != "" {
 		return nil, failure.NewTerminal(ReasonWorkspaceInvalid, "the spec of the Workspace cannot be read: %s", unreadable)
 	}

@@ -23,23 +23,23 @@ const sum = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789ab
 func full(kind autov1alpha1.UpdateType) autov1alpha1.UpdateSpec {
 	return autov1alpha1.UpdateSpec{
 		WorkspaceName: workspace, StackName: "dev", Type: kind, Parallel: ptr(int32(4)), Message: ptr("why"),
-		ExpectNoChanges: ptr(true), Replace: []string{"urn:r"}, Target: []string{"urn:t"}, TargetDependents: ptr(true),
+		ExpectNoChanges: ptr(true), Replace: []string{"urn:pulumi:dev::p::t::r"}, Target: []string{"urn:pulumi:dev::p::t::t"}, TargetDependents: ptr(true),
 		Refresh: ptr(true), ContinueOnError: ptr(true), Remove: ptr(true), RunProgram: ptr(true),
 	}
 }
 
 func TestOptionsByType(t *testing.T) {
 	common := func(change func(*operation.Options)) *operation.Options {
-		options := &operation.Options{Parallel: 4, Message: "why", Target: []string{"urn:t"}, LogLevel: 9}
+		options := &operation.Options{Parallel: 4, Message: "why", Target: []string{"urn:pulumi:dev::p::t::t"}, LogLevel: 9}
 		change(options)
 		return options
 	}
 	tests := map[autov1alpha1.UpdateType]*operation.Options{
 		autov1alpha1.UpUpdate: common(func(o *operation.Options) {
-			o.ExpectNoChanges, o.Replace, o.TargetDependents, o.Refresh, o.ContinueOnError = true, []string{"urn:r"}, true, true, true
+			o.ExpectNoChanges, o.Replace, o.TargetDependents, o.Refresh, o.ContinueOnError = true, []string{"urn:pulumi:dev::p::t::r"}, true, true, true
 		}),
 		autov1alpha1.PreviewUpdate: common(func(o *operation.Options) {
-			o.ExpectNoChanges, o.Replace, o.TargetDependents, o.Refresh = true, []string{"urn:r"}, true, true
+			o.ExpectNoChanges, o.Replace, o.TargetDependents, o.Refresh = true, []string{"urn:pulumi:dev::p::t::r"}, true, true
 		}),
 		autov1alpha1.RefreshUpdate: common(func(o *operation.Options) {
 			o.ExpectNoChanges, o.RunProgram = true, true
@@ -216,28 +216,6 @@ func TestKubeconfigModes(t *testing.T) {
 			got, err := kubeconfigOf(test.source)
 			if err != nil || got.GetMode() != test.want || got.GetFile() != "" {
 				t.Errorf("got %v, %v; want mode %s", got, err, test.want)
-			}
-		})
-	}
-}
-
-func TestInvalidSpecs(t *testing.T) {
-	tests := map[string]struct {
-		change func(*autov1alpha1.UpdateSpec)
-		want   string
-	}{
-		"Fine":        {func(*autov1alpha1.UpdateSpec) {}, ""},
-		"NoWorkspace": {func(s *autov1alpha1.UpdateSpec) { s.WorkspaceName = "" }, "spec.workspaceName"},
-		"NoStack":     {func(s *autov1alpha1.UpdateSpec) { s.StackName = "" }, "spec.stackName"},
-		"NoType":      {func(s *autov1alpha1.UpdateSpec) { s.Type = "" }, "spec.type is missing"},
-		"OtherType":   {func(s *autov1alpha1.UpdateSpec) { s.Type = "Up" }, `spec.type is "Up"`},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			spec := full(autov1alpha1.UpUpdate)
-			test.change(&spec)
-			if got := invalid(spec); (got == "") != (test.want == "") || !strings.Contains(got, test.want) {
-				t.Errorf("got %q, want it to say %q", got, test.want)
 			}
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/internal/validate"
 )
 
 // ignored lists the fields of the spec that are set and have no effect.
@@ -25,7 +26,7 @@ func ignored(spec autov1alpha1.UpdateSpec) []string {
 		{"runProgram", value(spec.RunProgram), []autov1alpha1.UpdateType{refresh, destroy}},
 	}
 	var fields []string
-	if invalid(spec) == "" {
+	if len(validate.Update(&spec)) == 0 {
 		for _, option := range options {
 			if option.set && !slices.Contains(option.known, spec.Type) {
 				fields = append(fields, fmt.Sprintf("spec.%s: only %s knows it, not %s", option.field, either(option.known), spec.Type))

@@ -15,7 +15,7 @@ func TestEveryOptionWorksOrIsReported(t *testing.T) {
 		"parallel":         func(s *autov1alpha1.UpdateSpec) { s.Parallel = ptr(int32(3)) },
 		"message":          func(s *autov1alpha1.UpdateSpec) { s.Message = ptr("why") },
 		"expectNoChanges":  func(s *autov1alpha1.UpdateSpec) { s.ExpectNoChanges = ptr(true) },
-		"replace":          func(s *autov1alpha1.UpdateSpec) { s.Replace = []string{"urn:r"} },
+		"replace":          func(s *autov1alpha1.UpdateSpec) { s.Replace = []string{"urn:pulumi:dev::p::t::r"} },
 		"target":           func(s *autov1alpha1.UpdateSpec) { s.Target = []string{"urn:t"} },
 		"targetDependents": func(s *autov1alpha1.UpdateSpec) { s.TargetDependents = ptr(true) },
 		"refresh":          func(s *autov1alpha1.UpdateSpec) { s.Refresh = ptr(true) },

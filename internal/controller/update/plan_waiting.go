@@ -8,13 +8,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/internal/validate"
 )
 
 // The checks of Updates that no pod has yet.
 
 func specInvalid(o Observed, _ time.Time) (Step, bool) {
-	problem := invalid(o.Update.Spec)
-	return Step{Act: End, Reason: ReasonInvalidSpec, Message: problem}, problem != ""
+	problems := validate.Update(&o.Update.Spec)
+	return Step{Act: End, Reason: ReasonInvalidSpec, Message: problems.String()}, len(problems) > 0
 }
 
 func workspaceMissing(o Observed, _ time.Time) (Step, bool) {

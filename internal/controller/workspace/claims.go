@@ -1,14 +1,12 @@
 package workspace
 
 import (
-	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
-	"github.com/gantry-operator/gantry/internal/pod"
 )
 
 // Claims are what the Updates of a Workspace want of its pod.
@@ -46,15 +44,11 @@ func claimsOn(updates []autov1alpha1.Update, current *corev1.Pod) Claims {
 	return c
 }
 
-// idleTimeout is how long the pod is kept without work.
-func idleTimeout(spec *autov1alpha1.WorkspaceSpec, otherwise time.Duration) (time.Duration, *pod.InvalidError) {
-	if spec.IdleTimeout == "" {
-		return otherwise, nil
-	}
+// idleTimeout is how long the pod is kept without work. A duration that is none is told when the pod is built.
+func idleTimeout(spec *autov1alpha1.WorkspaceSpec, otherwise time.Duration) time.Duration {
 	timeout, err := time.ParseDuration(spec.IdleTimeout)
 	if err != nil || timeout < 0 {
-		return otherwise, &pod.InvalidError{Path: "spec.idleTimeout", Problem: fmt.Sprintf(
-			"%q is not a duration such as \"5m\", \"90s\" or \"0s\"", spec.IdleTimeout)}
+		return otherwise
 	}
-	return timeout, nil
+	return timeout
 }

@@ -104,22 +104,18 @@ func (r *Reconciler) build(o *Observed) error {
 		settings.CA = r.CA()
 	}
 	o.HasCA = settings.CA != ""
-	o.IdleTimeout, o.Invalid = idleTimeout(&o.Workspace.Spec, r.IdleTimeout)
+	o.IdleTimeout = idleTimeout(&o.Workspace.Spec, r.IdleTimeout)
 	if o.Workspace.Spec.Git != nil {
 		o.Invalid = &pod.InvalidError{Path: pathGit, Problem: "git sources are not supported by this version; " +
 			"let a Stack with spec.programRef make the Workspace, or give it spec.flux or spec.local"}
-	}
-	if unreadable := o.Workspace.Spec.Unreadable; unreadable != "" {
-		o.Invalid = &pod.InvalidError{Path: "spec", Problem: "cannot be read: " + unreadable}
-	}
-	if o.Invalid != nil || !o.HasCA {
-		return nil //nolint:nilerr // an invalid spec is observed, not returned: the plan says what to do of it
 	}
 	built, err := pod.Build(o.Workspace, settings)
 	if err != nil && !errors.As(err, &o.Invalid) {
 		return fmt.Errorf("build the pod of the workspace: %w", err)
 	}
-	o.Built = built
+	if o.HasCA && o.Invalid == nil {
+		o.Built = built
+	}
 	return nil
 }
 
