@@ -65,19 +65,23 @@ func checkEnvironment(p *validate.Problems, namespace string, spec *pulumiv1.Sta
 		p.ObjectName(fmt.Sprintf("spec.envSecrets[%d]", i), "Secret", name)
 	}
 	for _, name := range sorted(spec.EnvRefs) {
-		at := validate.At("spec.envRefs", name)
-		p.EnvName(at, name)
-		switch {
-		case name == backendVariable && spec.Backend != "":
-			p.Add(at, "spec.backend says the same variable: keep one")
-		case name == tokenVariable && spec.AccessTokenSecret != "":
-			p.Add(at, "spec.accessTokenSecret says the same variable: keep one")
-		}
-		ref := spec.EnvRefs[name]
-		checkReference(p, at, namespace, ref)
-		if ref.SelectorType == pulumiv1.ResourceRefLiteral && ref.LiteralRef != nil {
-			p.EnvValue(at+".literal.value", name, ref.LiteralRef.Value)
-		}
+		checkVariable(p, namespace, spec, name)
+	}
+}
+
+// checkVariable checks one of envRefs.
+func checkVariable(p *validate.Problems, namespace string, spec *pulumiv1.StackSpec, name string) {
+	at, ref := validate.At("spec.envRefs", name), spec.EnvRefs[name]
+	p.EnvName(at, name)
+	switch {
+	case name == backendVariable && spec.Backend != "":
+		p.Add(at, "spec.backend says the same variable: keep one")
+	case name == tokenVariable && spec.AccessTokenSecret != "":
+		p.Add(at, "spec.accessTokenSecret says the same variable: keep one")
+	}
+	checkReference(p, at, namespace, ref)
+	if ref.SelectorType == pulumiv1.ResourceRefLiteral && ref.LiteralRef != nil {
+		p.EnvValue(at+".literal.value", name, ref.LiteralRef.Value)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
@@ -159,5 +160,31 @@ func TestReferencesThatCannotWork(t *testing.T) {
 	}
 	if _, err := configitems.Of("ns", &pulumiv1.StackSpec{Config: &apiextensionsv1.JSON{Raw: []byte(`["a"]`)}}); err == nil {
 		t.Error("a list was taken for a configuration")
+	}
+}
+
+// TestVolumeNames: an object's name may be longer than a volume's, and have dots.
+func TestVolumeNames(t *testing.T) {
+	long := strings.Repeat("a", 100)
+	refs := map[string]pulumiv1.ConfigMapRef{}
+	for _, name := range []string{"plain", "with.dots", "with-dots", long, long + "b", strings.Repeat("x.", 126) + "y"} {
+		refs["k"+name] = pulumiv1.ConfigMapRef{Name: name, Key: "k"}
+	}
+	items, err := configitems.Of("ns", &pulumiv1.StackSpec{ConfigRef: refs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for i, volume := range items.Volumes {
+		if problems := validation.IsDNS1123Label(volume.Name); len(problems) > 0 || seen[volume.Name] {
+			t.Errorf("volume %s of ConfigMap %s: %v, there twice: %t", volume.Name, volume.ConfigMap.Name, problems, seen[volume.Name])
+		}
+		seen[volume.Name] = true
+		if mount := items.Mounts[i]; mount.Name != volume.Name || !strings.HasSuffix(mount.MountPath, "/configmaps/"+volume.ConfigMap.Name) {
+			t.Errorf("ConfigMap %s is mounted as %+v", volume.ConfigMap.Name, mount)
+		}
+	}
+	if !seen["configmap-plain"] || !seen["configmap-with-dots"] || len(seen) != len(refs) {
+		t.Errorf("volumes %v", seen)
 	}
 }

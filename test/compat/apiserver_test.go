@@ -12,12 +12,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
@@ -51,7 +53,9 @@ func runWithServer(m *testing.M) (int, error) {
 	if err != nil {
 		return 1, errors.Join(fmt.Errorf("start the API server: %w", err), environment.Stop())
 	}
+	config.QPS = -1 // the client's own limit would be what takes the time
 	server = config
+	ctrl.SetLogger(logr.Discard())
 	code := m.Run()
 	if err := environment.Stop(); err != nil {
 		return 1, fmt.Errorf("stop the API server: %w", err)

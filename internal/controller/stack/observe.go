@@ -39,9 +39,12 @@ func (r *Reconciler) observe(ctx context.Context, stack *pulumiv1.Stack) (Observ
 	if o.Update != nil && o.Update.Status.PodUID != "" {
 		return o, nil // an operation runs: nothing else is looked at before it is over
 	}
-	o.DesiredErr = invalidSpec(o.Stack)
+	if err := invalidSpec(o.Stack); err != nil {
+		o.SourceErr, o.DesiredErr = err, err
+		return o, nil //nolint:nilerr // an invalid spec is observed, and what it names is not looked for
+	}
 	o.Source, o.SourceErr = r.resolve(ctx, o.Stack)
-	if o.SourceErr == nil && o.DesiredErr == nil {
+	if o.SourceErr == nil {
 		o.Desired, o.DesiredErr = buildWorkspace(o.Stack, o.Source)
 	}
 	return o, r.observePrerequisites(ctx, &o)

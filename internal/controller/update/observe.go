@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/internal/validate"
 )
 
 // IndexWorkspaceName is the cache's index of Updates by spec.workspaceName.
@@ -25,7 +26,8 @@ func workspaceKey(update *autov1alpha1.Update) types.NamespacedName {
 // its rivals, a running one its pod if the agent is away.
 func (r *Reconciler) observe(ctx context.Context, update *autov1alpha1.Update) (Observed, error) {
 	o := Observed{Update: update, Settings: r.Settings}
-	if update.Spec.WorkspaceName == "" {
+	var unnamed validate.Problems
+	if unnamed.ObjectName("spec.workspaceName", "Workspace", update.Spec.WorkspaceName); len(unnamed) > 0 {
 		return o, nil
 	}
 	key := workspaceKey(update)

@@ -16,6 +16,9 @@ import (
 // Runtime is the language runtime of every Program.
 const Runtime = "yaml"
 
+// maxName is the longest name of a project that Pulumi takes.
+const maxName = 100
+
 // InvalidError means that an object is no program, in words for the person who wrote it.
 type InvalidError struct {
 	// Problem says what is wrong and what to do.
@@ -44,6 +47,9 @@ func Archive(program *pulumiv1.Program) ([]byte, error) {
 // a line in the program. Keys are sorted; unknown ones are kept for Pulumi to judge. An empty object is a program, one
 // without resources, as it is for PKO; no program at all is an error.
 func Project(program *pulumiv1.Program) ([]byte, error) {
+	if len(program.Name) > maxName {
+		return nil, &InvalidError{Problem: fmt.Sprintf("metadata.name: it is the name of the Pulumi project, which has %d characters at most; give the Program a shorter one", maxName)}
+	}
 	body, err := object(program.Program.Raw)
 	if err != nil {
 		return nil, err
