@@ -22,12 +22,14 @@ import (
 type lock struct {
 	resourcelock.Interface
 	leases coordinationclient.LeasesGetter
-	clock  clock.PassiveClock
+	clock  clock.Clock
 	log    logr.Logger
 	// namespace is PKO's.
 	namespace string
-	held      bool
 }
+
+// lockPoll is how often PKO's lease is looked at while PKO holds it.
+const lockPoll = 2 * time.Second
 
 // newLock makes the lock; nil without an election.
 func newLock(config *rest.Config, o Options, log logr.Logger) (resourcelock.Interface, error) {
@@ -58,7 +60,7 @@ func newLock(config *rest.Config, o Options, log logr.Logger) (resourcelock.Inte
 
 // Create takes the lease where there is none yet.
 func (l *lock) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
-	if err := l.free(ctx); err != nil {
+	if err := l.wait(ctx, &record); err != nil {
 		return err
 	}
 	return l.Interface.Create(ctx, record)
@@ -67,37 +69,51 @@ func (l *lock) Create(ctx context.Context, record resourcelock.LeaderElectionRec
 // Update takes, renews or releases the lease, of which only the last is always right.
 func (l *lock) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
 	if record.HolderIdentity != "" {
-		if err := l.free(ctx); err != nil {
+		if err := l.wait(ctx, &record); err != nil {
 			return err
 		}
 	}
 	return l.Interface.Update(ctx, record)
 }
 
-// free answers an error unless nobody holds PKO's lease.
-func (l *lock) free(ctx context.Context) error {
+// wait waits until nobody holds PKO's lease. A candidate may wait for ever; a leader has as long as it may take to renew.
+func (l *lock) wait(ctx context.Context, record *resourcelock.LeaderElectionRecord) error {
+	holder, err := l.holder(ctx)
+	if err != nil || holder == "" {
+		return err
+	}
+	l.log.Info("The Pulumi Kubernetes Operator runs. Gantry does nothing until it has stopped: scale its Deployment to zero, or uninstall it",
+		"namespace", l.namespace, "lease", leaseID, "holder", holder)
+	for holder != "" {
+		timer := l.clock.NewTimer(lockPoll)
+		select {
+		case <-timer.C():
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("the Pulumi Kubernetes Operator %q holds the lease %s/%s: %w", holder, l.namespace, leaseID, context.Cause(ctx))
+		}
+		if holder, err = l.holder(ctx); err != nil {
+			return err
+		}
+	}
+	l.log.Info("The Pulumi Kubernetes Operator has stopped", "namespace", l.namespace)
+	record.RenewTime = metav1.NewTime(l.clock.Now())
+	return nil
+}
+
+// holder is who holds PKO's lease; empty if nobody does.
+func (l *lock) holder(ctx context.Context) (string, error) {
 	lease, err := l.leases.Leases(l.namespace).Get(ctx, leaseID, metav1.GetOptions{})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("look whether the Pulumi Kubernetes Operator runs (--pko-namespace): %w", err)
+	if apierrors.IsNotFound(err) {
+		return "", nil
 	}
-	var holder string
-	if err == nil && lease.Spec.HolderIdentity != nil && lease.Spec.RenewTime != nil && lease.Spec.LeaseDurationSeconds != nil {
-		until := lease.Spec.RenewTime.Add(time.Duration(*lease.Spec.LeaseDurationSeconds) * time.Second)
-		if l.clock.Now().Before(until) {
-			holder = *lease.Spec.HolderIdentity
-		}
+	if err != nil {
+		return "", fmt.Errorf("look whether the Pulumi Kubernetes Operator runs (--pko-namespace): %w", err)
 	}
-	was := l.held
-	l.held = holder != ""
-	if !l.held {
-		if was {
-			l.log.Info("The Pulumi Kubernetes Operator has stopped", "namespace", l.namespace)
-		}
-		return nil
+	spec := &lease.Spec
+	if spec.HolderIdentity == nil || spec.RenewTime == nil || spec.LeaseDurationSeconds == nil ||
+		!l.clock.Now().Before(spec.RenewTime.Add(time.Duration(*spec.LeaseDurationSeconds)*time.Second)) {
+		return "", nil
 	}
-	if !was {
-		l.log.Info("The Pulumi Kubernetes Operator runs. Gantry does nothing until it has stopped: scale its Deployment to zero, or uninstall it",
-			"namespace", l.namespace, "lease", leaseID, "holder", holder)
-	}
-	return fmt.Errorf("the Pulumi Kubernetes Operator %q holds the lease %s/%s", holder, l.namespace, leaseID)
+	return *spec.HolderIdentity, nil
 }

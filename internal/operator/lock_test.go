@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -57,10 +58,13 @@ func TestLockWaitsForPKO(t *testing.T) {
 					LeaseMeta: metav1.ObjectMeta{Namespace: "own", Name: leaseID}, Client: cluster.CoordinationV1(),
 					LockConfig: resourcelock.ResourceLockConfig{Identity: "me"},
 				},
-				leases: cluster.CoordinationV1(), clock: clocktesting.NewFakePassiveClock(now), log: logr.Discard(), namespace: "pko",
+				leases: cluster.CoordinationV1(), clock: clocktesting.NewFakeClock(now), log: logr.Discard(), namespace: "pko",
 			}
 			mine := resourcelock.LeaderElectionRecord{HolderIdentity: "me", LeaseDurationSeconds: 15}
-			err := l.Create(t.Context(), mine)
+			// Who may not wait is told at once.
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			err := l.Create(ctx, mine)
 			if (err != nil) != tc.held || (tc.held && !strings.Contains(err.Error(), "Pulumi Kubernetes Operator")) {
 				t.Errorf("%s: taking the lease: %v", tc.reason, err)
 			}
@@ -69,7 +73,7 @@ func TestLockWaitsForPKO(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := l.Update(t.Context(), mine); (err != nil) != tc.held {
+			if err := l.Update(ctx, mine); (err != nil) != tc.held {
 				t.Errorf("%s: renewing the lease: %v", tc.reason, err)
 			}
 			if err := l.Update(t.Context(), resourcelock.LeaderElectionRecord{}); err != nil {
@@ -96,6 +100,9 @@ func TestManagerBesidePKO(t *testing.T) {
 	own := &coordinationv1.Lease{}
 	if c.get(own, "gantry-system", leaseID) || c.leader() != "" {
 		t.Errorf("the manager leads beside PKO: %+v", own.Spec)
+	}
+	if waits := strings.Count(manager.said(), "controller-manager-0_1"); waits != 1 {
+		t.Errorf("the manager says %d times what it waits for", waits)
 	}
 	hold("")
 	eventually(t, "the manager leads when PKO has stopped", func() bool { return c.leader() == "gantry" })
