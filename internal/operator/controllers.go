@@ -18,6 +18,7 @@ import (
 	"github.com/gantry-operator/gantry/internal/hub"
 	"github.com/gantry-operator/gantry/internal/metrics"
 	"github.com/gantry-operator/gantry/internal/pod"
+	"github.com/gantry-operator/gantry/internal/references"
 )
 
 // parts are what the controllers are built from.
@@ -32,6 +33,8 @@ type parts struct {
 	store   *artifact.Store
 	// url is where the leader serves an artifact.
 	url func(digest string) string
+	// inputs follows what Stacks name.
+	inputs *references.Tracker
 	// pods is what every pod needs.
 	pods pod.Settings
 	// ca returns the present bundle.
@@ -46,7 +49,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, p parts) error {
 	programs := &program.Reconciler{Client: mgr.GetClient(), Clock: p.clock, Store: p.store, URL: p.url}
 	stacks := &stack.Reconciler{
 		Client: mgr.GetClient(), Reader: p.live, Clock: p.clock, Recorder: mgr.GetEventRecorder("stack-controller"),
-		Artifacts: p.store, ArtifactURL: p.url,
+		Artifacts: p.store, ArtifactURL: p.url, Inputs: p.inputs,
 	}
 	workspaces := &workspace.Reconciler{
 		Client: mgr.GetClient(), Reader: p.live, Clock: p.clock, Recorder: mgr.GetEventRecorder("workspace-controller"),

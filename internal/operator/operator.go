@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -28,6 +29,7 @@ import (
 	"github.com/gantry-operator/gantry/internal/hub"
 	"github.com/gantry-operator/gantry/internal/hub/identity"
 	"github.com/gantry-operator/gantry/internal/metrics"
+	"github.com/gantry-operator/gantry/internal/references"
 )
 
 const (
@@ -122,9 +124,14 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 	if err != nil {
 		return err
 	}
+	inputs, err := newTracker(ctx, mgr.GetConfig(), o, live)
+	if err != nil {
+		return err
+	}
 	runnables := []manager.Runnable{
 		keeper,
 		&objectMetrics{cache: mgr.GetCache(), registerer: ctrlmetrics.Registry},
+		inputs,
 		&hub.Server{Hub: sessions, Address: o.HubAddress, TLS: keeper.TLS()},
 		&artifact.Server{
 			Store: store, Authenticator: authenticator, Entitled: entitled(mgr.GetClient(), sessions),
@@ -141,7 +148,7 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 		}
 	}
 	if err := addControllers(ctx, mgr, parts{
-		options: o, live: live, clock: now, hub: sessions, metrics: recorder, store: store, pods: pods,
+		options: o, live: live, clock: now, hub: sessions, metrics: recorder, store: store, inputs: inputs, pods: pods,
 		url: func(digest string) string { return artifact.URL(hubHost(o), artifactPort, digest) },
 		ca:  func() string { return string(keeper.Bundle()) },
 	}); err != nil {
@@ -152,6 +159,19 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 		return err
 	}
 	return mgr.AddReadyzCheck("ping", healthz.Ping)
+}
+
+// newTracker makes what follows the Secrets and ConfigMaps that Stacks name.
+func newTracker(ctx context.Context, kubeconfig *rest.Config, o Options, live client.Client) (*references.Tracker, error) {
+	key, err := references.LoadKey(ctx, live, o.PodNamespace)
+	if err != nil {
+		return nil, err
+	}
+	all, err := metadata.NewForConfig(kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("make a client of metadata: %w", err)
+	}
+	return references.New(live, all, key), nil
 }
 
 // hubHost is the name by which pods call the leader.

@@ -1,7 +1,8 @@
 package operator
 
-// What the manager may do, beside what is said at the controllers. Secrets are never listed or watched: they are got by
-// name, and only outputs are written.
+// What the manager may do, beside what is said at the controllers. Of Secrets and ConfigMaps only those are read that an
+// object names, each by its name; what is listed and watched is the metadata of these, one by one. Of Secrets only
+// outputs are written.
 //
 // +kubebuilder:rbac:groups=pulumi.com,resources=stacks;programs,verbs=get;list;watch;patch;update
 // +kubebuilder:rbac:groups=pulumi.com,resources=stacks/status;programs/status,verbs=get;update;patch
@@ -10,8 +11,9 @@ package operator
 // +kubebuilder:rbac:groups=auto.pulumi.com,resources=workspaces/status;updates/status,verbs=get;update;patch
 // +kubebuilder:rbac:groups=auto.pulumi.com,resources=workspaces/finalizers;updates/finalizers,verbs=update
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;create;patch;delete
-// +kubebuilder:rbac:groups="",resources=configmaps;serviceaccounts;namespaces,verbs=get
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=serviceaccounts;namespaces,verbs=get
 // +kubebuilder:rbac:groups="",resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create

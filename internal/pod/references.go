@@ -7,7 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Reference names an object that a pod cannot start without.
+// Reference names an object that a pod refers to.
 type Reference struct {
 	// Kind is Secret or ConfigMap.
 	Kind string
@@ -15,75 +15,101 @@ type Reference struct {
 	Name string
 }
 
+// The kinds that references are of.
+const (
+	KindSecret    = "Secret"
+	KindConfigMap = "ConfigMap"
+)
+
 // References are the Secrets and ConfigMaps that volumes and variables of the pod name as not optional, sorted.
 func References(spec *corev1.PodSpec) []Reference {
-	found := map[Reference]struct{}{}
-	add := func(kind, name string, optional *bool) {
-		if name != "" && (optional == nil || !*optional) {
-			found[Reference{kind, name}] = struct{}{}
-		}
-	}
+	var uses []use
 	for i := range spec.Volumes {
-		volumeReferences(&spec.Volumes[i], add)
+		uses = append(uses, volumeUses(&spec.Volumes[i])...)
 	}
 	for _, containers := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
 		for i := range containers {
-			envReferences(&containers[i], add)
+			uses = append(uses, envUses(&containers[i])...)
 		}
 	}
-	references := make([]Reference, 0, len(found))
-	for r := range found {
-		references = append(references, r)
+	references := make([]Reference, 0, len(uses))
+	for _, used := range uses {
+		if used.Name != "" && !used.optional {
+			references = append(references, used.Reference)
+		}
 	}
 	slices.SortFunc(references, func(a, b Reference) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
 	})
-	return references
+	return slices.Compact(references)
 }
 
-const (
-	kindSecret    = "Secret"
-	kindConfigMap = "ConfigMap"
-)
+// use is one use that a pod makes of an object.
+type use struct {
+	Reference
+	// keys that are used; none stands for all.
+	keys     []string
+	optional bool
+}
 
-func volumeReferences(v *corev1.Volume, add func(kind, name string, optional *bool)) {
-	if v.Secret != nil {
-		add(kindSecret, v.Secret.SecretName, v.Secret.Optional)
+func secretUse(name string, optional *bool, keys ...string) use {
+	return use{Reference{KindSecret, name}, keys, optional != nil && *optional}
+}
+
+func configMapUse(name string, optional *bool, keys ...string) use {
+	return use{Reference{KindConfigMap, name}, keys, optional != nil && *optional}
+}
+
+func volumeUses(v *corev1.Volume) []use {
+	var uses []use
+	if s := v.Secret; s != nil {
+		uses = append(uses, secretUse(s.SecretName, s.Optional, keysOf(s.Items)...))
 	}
-	if v.ConfigMap != nil {
-		add(kindConfigMap, v.ConfigMap.Name, v.ConfigMap.Optional)
+	if c := v.ConfigMap; c != nil {
+		uses = append(uses, configMapUse(c.Name, c.Optional, keysOf(c.Items)...))
 	}
 	if v.Projected == nil {
-		return
+		return uses
 	}
-	for _, s := range v.Projected.Sources {
-		if s.Secret != nil {
-			add(kindSecret, s.Secret.Name, s.Secret.Optional)
+	for _, from := range v.Projected.Sources {
+		if s := from.Secret; s != nil {
+			uses = append(uses, secretUse(s.Name, s.Optional, keysOf(s.Items)...))
 		}
-		if s.ConfigMap != nil {
-			add(kindConfigMap, s.ConfigMap.Name, s.ConfigMap.Optional)
+		if c := from.ConfigMap; c != nil {
+			uses = append(uses, configMapUse(c.Name, c.Optional, keysOf(c.Items)...))
 		}
 	}
+	return uses
 }
 
-func envReferences(c *corev1.Container, add func(kind, name string, optional *bool)) {
+func keysOf(items []corev1.KeyToPath) []string {
+	var keys []string
+	for _, item := range items {
+		keys = append(keys, item.Key)
+	}
+	return keys
+}
+
+func envUses(c *corev1.Container) []use {
+	var uses []use
 	for _, from := range c.EnvFrom {
-		if from.SecretRef != nil {
-			add(kindSecret, from.SecretRef.Name, from.SecretRef.Optional)
+		if s := from.SecretRef; s != nil {
+			uses = append(uses, secretUse(s.Name, s.Optional))
 		}
-		if from.ConfigMapRef != nil {
-			add(kindConfigMap, from.ConfigMapRef.Name, from.ConfigMapRef.Optional)
+		if m := from.ConfigMapRef; m != nil {
+			uses = append(uses, configMapUse(m.Name, m.Optional))
 		}
 	}
 	for _, e := range c.Env {
 		if e.ValueFrom == nil {
 			continue
 		}
-		if ref := e.ValueFrom.SecretKeyRef; ref != nil {
-			add(kindSecret, ref.Name, ref.Optional)
+		if s := e.ValueFrom.SecretKeyRef; s != nil {
+			uses = append(uses, secretUse(s.Name, s.Optional, s.Key))
 		}
-		if ref := e.ValueFrom.ConfigMapKeyRef; ref != nil {
-			add(kindConfigMap, ref.Name, ref.Optional)
+		if m := e.ValueFrom.ConfigMapKeyRef; m != nil {
+			uses = append(uses, configMapUse(m.Name, m.Optional, m.Key))
 		}
 	}
+	return uses
 }

@@ -22,6 +22,10 @@ const (
 	// AnnotationRevisionHash on a pod is the hash of what it was built from.
 	AnnotationRevisionHash = "auto.pulumi.com/revision-hash"
 
+	// AnnotationInputs on a pod stands for the content of the Secrets and ConfigMaps that its Stack takes values from.
+	// Another one makes another pod, since a pod does not see a change of its environment.
+	AnnotationInputs = "gantry.pulumi.com/inputs"
+
 	// TokenAudience is the audience of the token by which an agent proves who it is.
 	TokenAudience = "gantry"
 )

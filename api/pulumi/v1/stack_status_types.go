@@ -56,6 +56,10 @@ type LastUpdate struct {
 	// reason of the failure, in one word.
 	// +optional
 	Reason string `json:"reason,omitempty"`
+	// inputs are digests of the Secrets and ConfigMaps that the stack took values from, by kind and name. Only the
+	// manager can compute them. What has none is taken as it is when it is first seen.
+	// +optional
+	Inputs map[string]string `json:"inputs,omitempty"`
 }
 
 // CurrentUpdate is the update under way.
@@ -72,6 +76,9 @@ type CurrentUpdate struct {
 	// commit is the revision of the source.
 	// +optional
 	Commit string `json:"commit,omitempty"`
+	// inputs are digests of the Secrets and ConfigMaps that the update takes values from, by kind and name.
+	// +optional
+	Inputs map[string]string `json:"inputs,omitempty"`
 }
 
 // StackStatus is what the stack controller saw and did.

@@ -47,6 +47,11 @@ func (r *Reconciler) observe(ctx context.Context, stack *pulumiv1.Stack) (Observ
 	if o.SourceErr == nil {
 		o.Desired, o.DesiredErr = buildWorkspace(o.Stack, o.Source)
 	}
+	if o.Desired != nil {
+		if err := r.observeInputs(ctx, &o); err != nil {
+			return o, err
+		}
+	}
 	return o, r.observePrerequisites(ctx, &o)
 }
 

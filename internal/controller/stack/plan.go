@@ -14,6 +14,7 @@ import (
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/internal/conditions"
 	"github.com/gantry-operator/gantry/internal/failure"
+	"github.com/gantry-operator/gantry/internal/references"
 )
 
 // Observed is all that a plan is made from.
@@ -32,6 +33,8 @@ type Observed struct {
 	// Desired is the Workspace that the Stack asks for; DesiredErr says why it cannot be made.
 	Desired    *autov1alpha1.Workspace
 	DesiredErr error
+	// Inputs are what the desired Workspace takes from Secrets and ConfigMaps.
+	Inputs references.Summary
 	// Prerequisites are the Stacks that have to succeed first.
 	Prerequisites []Prerequisite
 	// Cycle are the Stacks that wait for each other, beginning with this one; none if there is no such cycle.
@@ -118,7 +121,8 @@ func updateOutdated(o Observed, _ time.Time) *Step {
 		return nil
 	}
 	sourceChanged := o.SourceErr == nil && o.Source.Revision != current.Commit
-	if current.Generation == o.Stack.Generation && current.ReconcileRequest == request(o.Stack) && !sourceChanged && !sourceServedByPKO(o) {
+	inputsChanged := len(changedInputs(current.Inputs, o.Inputs)) > 0
+	if current.Generation == o.Stack.Generation && current.ReconcileRequest == request(o.Stack) && !sourceChanged && !inputsChanged && !sourceServedByPKO(o) {
 		return nil
 	}
 	return &Step{Act: Supersede, State: conditions.Reconciling(pulumiv1.ReasonStackProcessing, "the update that was waiting to start gives way to a newer one")}

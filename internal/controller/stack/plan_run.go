@@ -2,6 +2,7 @@ package stack
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
@@ -62,6 +63,9 @@ func reasonAfterSuccess(o Observed, last *pulumiv1.LastUpdate, now time.Time) (s
 	if o.SourceErr == nil && last.LastSuccessfulCommit != o.Source.Revision {
 		return fmt.Sprintf("New commit detected: %q", o.Source.Revision), 0
 	}
+	if message := reasonOfInputs(o, last); message != "" {
+		return message, 0
+	}
 	if !o.Stack.Spec.ContinueResyncOnCommitMatch {
 		return "", 0
 	}
@@ -72,9 +76,21 @@ func reasonAfterSuccess(o Observed, last *pulumiv1.LastUpdate, now time.Time) (s
 	return "", schedule.Until(last.LastResyncTime.Time, frequency, now)
 }
 
+// reasonOfInputs says which Secrets and ConfigMaps changed since the last update.
+func reasonOfInputs(o Observed, last *pulumiv1.LastUpdate) string {
+	changed := changedInputs(last.Inputs, o.Inputs)
+	if len(changed) == 0 {
+		return ""
+	}
+	return "Configuration changed: " + strings.Join(changed, ", ")
+}
+
 func reasonAfterFailure(o Observed, last *pulumiv1.LastUpdate, now time.Time) (string, time.Duration) {
 	if !deleting(o.Stack) && o.SourceErr == nil && last.LastAttemptedCommit != o.Source.Revision {
 		return fmt.Sprintf("New commit detected: %q", o.Source.Revision), 0
+	}
+	if message := reasonOfInputs(o, last); message != "" {
+		return message, 0
 	}
 	if exhausted(o.Stack, last) {
 		return "", 0

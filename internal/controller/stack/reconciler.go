@@ -31,6 +31,8 @@ type Reconciler struct {
 	Recorder events.EventRecorder
 	// Artifacts keeps the archives of the sources.
 	Artifacts Artifacts
+	// Inputs tells what the Secrets and ConfigMaps are like that Stacks name.
+	Inputs Inputs
 	// ArtifactURL is where the archive of a digest is served.
 	ArtifactURL func(digest string) string
 }
@@ -45,6 +47,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	var after time.Duration
 	switch {
 	case apierrors.IsNotFound(err), err == nil && released(stack):
+		r.Inputs.Forget(req.NamespacedName)
 		err = r.releaseUpdates(ctx, req.NamespacedName, "")
 	case err == nil:
 		after, err = r.step(ctx, stack.DeepCopy())

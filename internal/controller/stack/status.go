@@ -18,6 +18,7 @@ func status(o Observed, step Step, now time.Time) *pulumiv1.StackStatus {
 	s.ObservedGeneration = o.Stack.Generation
 	s.ObservedReconcileRequest = o.Stack.Annotations[pulumiv1.AnnotationReconciliationRequest]
 	s.Conditions = conditions.Merge(s.Conditions, step.State.Conditions(o.Stack.Generation), metav1.NewTime(now))
+	adoptInputs(s.LastUpdate, o.Stack.Generation, o.Inputs)
 	if o.Update == nil || step.Act == Supersede {
 		s.CurrentUpdate = nil
 	} else if s.LastUpdate != nil && o.Update.Status.Progress != nil {
@@ -76,7 +77,7 @@ func absorb(stack *pulumiv1.Stack, update *autov1alpha1.Update, outputs *Outputs
 	record := &pulumiv1.LastUpdate{
 		Generation: current.Generation, ReconcileRequest: current.ReconcileRequest, Name: update.Name, Type: update.Spec.Type,
 		State: pulumiv1.SucceededStackState, LastAttemptedCommit: current.Commit, LastSuccessfulCommit: current.Commit,
-		Permalink: update.Status.Permalink, LastResyncTime: completionTime(update),
+		Permalink: update.Status.Permalink, LastResyncTime: completionTime(update), Inputs: current.Inputs,
 	}
 	if failed := meta.FindStatusCondition(update.Status.Conditions, autov1alpha1.UpdateConditionTypeFailed); failed != nil && failed.Status == metav1.ConditionTrue {
 		record.State, record.Reason, record.Failures = pulumiv1.FailedStackState, failed.Reason, 1
@@ -95,10 +96,12 @@ func absorb(stack *pulumiv1.Stack, update *autov1alpha1.Update, outputs *Outputs
 	stack.Status.LastUpdate = record
 }
 
-// attempts counts the failures in a row of the same thing: a change of the spec, the request or the source begins anew.
+// attempts counts the failures in a row of the same thing: a change of the spec, the request, the source or an input
+// begins anew.
 func attempts(last, record *pulumiv1.LastUpdate) int64 {
 	same := last.State == pulumiv1.FailedStackState && last.Generation == record.Generation &&
-		last.ReconcileRequest == record.ReconcileRequest && last.LastAttemptedCommit == record.LastAttemptedCommit
+		last.ReconcileRequest == record.ReconcileRequest && last.LastAttemptedCommit == record.LastAttemptedCommit &&
+		len(differing(last.Inputs, record.Inputs)) == 0
 	if same {
 		return last.Failures + 1
 	}

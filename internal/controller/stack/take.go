@@ -79,6 +79,7 @@ func (r *Reconciler) run(ctx context.Context, stack *pulumiv1.Stack, o Observed,
 	o.Update, step.Update = update, update.Name
 	current := &pulumiv1.CurrentUpdate{
 		Generation: stack.Generation, ReconcileRequest: request(o.Stack), Name: update.Name, Commit: o.Source.Revision,
+		Inputs: o.Inputs.Digests,
 	}
 	if err := r.writeStatus(ctx, stack, o, *step, current); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -16,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
@@ -55,6 +57,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 		Watches(&pulumiv1.Program{}, handler.EnqueueRequestsFromMapFunc(r.byIndex(indexProgram)), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&autov1alpha1.Workspace{}, builder.WithPredicates(statusChanged(workspaceState))).
 		Watches(&autov1alpha1.Update{}, owned, builder.WithPredicates(statusChanged(updateState))).
+		WatchesRawSource(source.Func(r.wakeOnInputs)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(r)
 }
@@ -83,6 +86,12 @@ func prerequisiteNames(stack *pulumiv1.Stack) []string {
 		names = append(names, p.Name)
 	}
 	return names
+}
+
+// wakeOnInputs has the Stacks looked at that name a Secret or ConfigMap which changed.
+func (r *Reconciler) wakeOnInputs(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+	r.Inputs.Notify(func(stack types.NamespacedName) { queue.Add(reconcile.Request{NamespacedName: stack}) })
+	return nil
 }
 
 // byIndex maps an object to the Stacks of its namespace that name it.
