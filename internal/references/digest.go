@@ -83,7 +83,7 @@ func (c content) digest(key []byte, input pod.Input) (digest string, missing boo
 func sum(key []byte, parts ...[]byte) (result [sha256.Size]byte) {
 	mac := hmac.New(sha256.New, key)
 	for _, part := range parts {
-		_ = binary.Write(mac, binary.BigEndian, uint64(len(part)))
+		mac.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
 		mac.Write(part)
 	}
 	copy(result[:], mac.Sum(nil))

@@ -37,7 +37,7 @@ func LoadKey(ctx context.Context, live client.Client, namespace string) ([]byte,
 	}
 	key := secret.Data[keyName]
 	if len(key) != keyLength {
-		return nil, fmt.Errorf("Secret %s has no key of %d bytes under %q: delete it, and another one is made", name, keyLength, keyName)
+		return nil, fmt.Errorf("no key of %d bytes under %q in Secret %s: delete it, and another one is made", keyLength, keyName, name)
 	}
 	return key, nil
 }

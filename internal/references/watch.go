@@ -27,52 +27,33 @@ func watchOne(ctx context.Context, all metadata.Interface, of object, seen func(
 	if of.kind == pod.KindConfigMap {
 		resource.Resource = "configmaps"
 	}
-	watcher := &one{resource: all.Resource(resource).Namespace(of.namespace), name: of.name}
-	cache.NewReflectorWithOptions(watcher, &metav1.PartialObjectMetadata{}, versions{of.name, seen}, cache.ReflectorOptions{
+	objects := all.Resource(resource).Namespace(of.namespace)
+	only := fields.OneTermEqualSelector(metav1.ObjectNameField, of.name).String()
+	watcher := listThenWatch{&cache.ListWatch{
+		// The API server takes a list of one from its cache, by the object's key.
+		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			options.FieldSelector = only
+			return objects.List(ctx, options)
+		},
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			options.FieldSelector = only
+			return objects.Watch(ctx, options)
+		},
+	}}
+	cache.NewReflectorWithOptions(watcher, &metav1.PartialObjectMetadata{}, versions{seen}, cache.ReflectorOptions{
 		Name: of.kind + " " + types.NamespacedName{Namespace: of.namespace, Name: of.name}.String(), MinWatchTimeout: watchAtLeast,
 	}).RunWithContext(ctx)
 }
 
-// one lists and watches one object.
-type one struct {
-	resource metadata.ResourceInterface
-	name     string
-}
+// listThenWatch asks for the list by itself. To ask for it in the watch's own stream saves nothing for one object, and API
+// servers on an old etcd cannot answer it.
+type listThenWatch struct{ *cache.ListWatch }
 
-// ListWithContext is one object's list. The API server takes it from its cache, by the object's key.
-func (o *one) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-	return o.resource.List(ctx, o.only(options))
-}
-
-// WatchWithContext watches one object.
-func (o *one) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-	return o.resource.Watch(ctx, o.only(options))
-}
-
-// List is for callers without a context.
-func (o *one) List(options metav1.ListOptions) (runtime.Object, error) {
-	return o.ListWithContext(context.Background(), options)
-}
-
-// Watch is for callers without a context.
-func (o *one) Watch(options metav1.ListOptions) (watch.Interface, error) {
-	return o.WatchWithContext(context.Background(), options)
-}
-
-func (o *one) only(options metav1.ListOptions) metav1.ListOptions {
-	options.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, o.name).String()
-	return options
-}
-
-// IsWatchListSemanticsUnSupported keeps the reflector from asking for the list in the watch's own stream, which saves
-// nothing for one object and which API servers on an old etcd cannot give.
-func (o *one) IsWatchListSemanticsUnSupported() bool { return true }
+// IsWatchListSemanticsUnSupported is what the reflector asks.
+func (listThenWatch) IsWatchListSemanticsUnSupported() bool { return true }
 
 // versions is a reflector's store that keeps nothing.
-type versions struct {
-	name string
-	seen func(version string)
-}
+type versions struct{ seen func(version string) }
 
 // Add is for an object that is new.
 func (v versions) Add(object any) error { return v.Update(object) }

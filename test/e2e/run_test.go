@@ -69,7 +69,10 @@ func checkLastUpdate(s *story, stack *pulumiv1.Stack, update autov1alpha1.Update
 	if got.LastResyncTime.IsZero() {
 		s.t.Error("lastResyncTime is not set")
 	}
-	got.LastResyncTime, got.Permalink, got.Message = metav1.Time{}, "", ""
+	if len(got.Inputs) != 1 || got.Inputs["Secret/passphrase"] == "" {
+		s.t.Errorf("the inputs on record are %v, want the Secret with the passphrase alone", got.Inputs)
+	}
+	got.LastResyncTime, got.Permalink, got.Message, got.Inputs = metav1.Time{}, "", "", nil
 	want := pulumiv1.LastUpdate{
 		Generation: stack.Generation, Name: update.Name, Type: autov1alpha1.UpUpdate, State: pulumiv1.SucceededStackState,
 		LastAttemptedCommit: revision, LastSuccessfulCommit: revision,
