@@ -3,6 +3,7 @@ package compat
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"strings"
 	"testing"
 
@@ -85,10 +86,21 @@ func TestStackNameLength(t *testing.T) {
 
 func TestKubeconfig(t *testing.T) {
 	c, namespace := connect(t)
-	cases := map[string]struct {
+	type expected struct {
 		kubeconfig string
 		refusal    string
-	}{
+	}
+	ofStacks := map[string]expected{
+		"Output":           {`{type: StackOutput, stackRef: {name: a, output: b}}`, ""},
+		"OutputNowhere":    {`{type: StackOutput}`, "stackRef is needed with type StackOutput"},
+		"OutputNotWanted":  {`{type: None, stackRef: {name: a, output: b}}`, "stackRef is needed with type StackOutput, and only then"},
+		"OutputByDefault":  {`{stackRef: {name: a, output: b}}`, "stackRef is needed with type StackOutput, and only then"},
+		"OutputBesideRef":  {`{type: StackOutput, stackRef: {name: a, output: b}, secretRef: {name: a, key: b}}`, "secretRef is needed with type Secret, and only then"},
+		"OutputUnnamed":    {`{type: StackOutput, stackRef: {name: a, output: ""}}`, "stackRef.output"},
+		"OutputOfNoStack":  {`{type: StackOutput, stackRef: {output: b}}`, "stackRef.name"},
+		"SecretAndNowhere": {`{type: Secret, stackRef: {name: a, output: b}}`, "secretRef is needed with type Secret"},
+	}
+	cases := map[string]expected{
 		"Default":       {`{}`, ""},
 		"InCluster":     {`{type: InCluster}`, ""},
 		"None":          {`{type: None}`, ""},
@@ -105,7 +117,11 @@ func TestKubeconfig(t *testing.T) {
 		"Workspace": `{apiVersion: auto.pulumi.com/v1alpha1, kind: Workspace, metadata: {generateName: k-}, spec: {kubeconfig: KUBECONFIG}}`,
 	}
 	for kind, manifest := range kinds {
-		for name, tc := range cases {
+		all := maps.Clone(cases)
+		if kind != "Workspace" {
+			maps.Copy(all, ofStacks)
+		}
+		for name, tc := range all {
 			t.Run(kind+name, func(t *testing.T) {
 				err := c.Create(t.Context(), object(t, namespace, strings.ReplaceAll(manifest, "KUBECONFIG", tc.kubeconfig)))
 				if tc.refusal != "" {

@@ -67,3 +67,6 @@ const (
 // WorkspaceName is the name of the Workspace of a Stack, with which the names of its Updates begin: the Stack's own, if
 // that has at most 42 characters; a longer one is shortened.
 func WorkspaceName(stack string) string { return autov1alpha1.ShortName(stack) }
+
+// KubeconfigSecretName is the name of the Secret in which a Stack keeps the kubeconfig that is another Stack's output.
+func KubeconfigSecretName(stack string) string { return WorkspaceName(stack) + "-kubeconfig" }

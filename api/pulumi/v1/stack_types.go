@@ -4,7 +4,6 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	"github.com/gantry-operator/gantry/api/internal/lenient"
 )
 
@@ -147,7 +146,7 @@ type StackSpec struct {
 	// kubeconfig says which cluster the Kubernetes provider talks to. Default: the cluster the stack's
 	// pod runs in, as the stack's ServiceAccount.
 	// +optional
-	Kubeconfig *autov1alpha1.KubeconfigSource `json:"kubeconfig,omitempty"`
+	Kubeconfig *KubeconfigSource `json:"kubeconfig,omitempty"`
 
 	// Unreadable names the fields whose values the schema admits but that could not be read, and why; they are
 	// left empty. A spec with such a field must not be acted on. It is never stored.

@@ -25,6 +25,8 @@ type Inputs interface {
 	Notify(wake func(stack types.NamespacedName))
 	// Observe makes inputs all that a Stack names, and sums them up.
 	Observe(ctx context.Context, stack types.NamespacedName, inputs []pod.Input) (references.Summary, error)
+	// Outdate makes an object be looked at again that was just written.
+	Outdate(kind string, name types.NamespacedName)
 	// Forget is for a Stack that is gone.
 	Forget(stack types.NamespacedName)
 }

@@ -30,6 +30,8 @@ type inputsDouble struct {
 
 func (d *inputsDouble) Notify(func(types.NamespacedName)) {}
 
+func (d *inputsDouble) Outdate(string, types.NamespacedName) {}
+
 func (d *inputsDouble) Forget(stack types.NamespacedName) { delete(d.held, stack) }
 
 func (d *inputsDouble) Observe(ctx context.Context, stack types.NamespacedName, inputs []pod.Input) (references.Summary, error) {

@@ -52,6 +52,9 @@ func (r *Reconciler) observe(ctx context.Context, stack *pulumiv1.Stack) (Observ
 			return o, err
 		}
 	}
+	if err := r.observeKubeconfig(ctx, &o); err != nil {
+		return o, err
+	}
 	return o, r.observePrerequisites(ctx, &o)
 }
 

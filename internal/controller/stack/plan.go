@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
@@ -35,6 +36,8 @@ type Observed struct {
 	DesiredErr error
 	// Inputs are what the desired Workspace takes from Secrets and ConfigMaps.
 	Inputs references.Summary
+	// Kubeconfig is that of another Stack's output, nil if the Stack takes none or it was not looked at.
+	Kubeconfig *Kubeconfig
 	// Prerequisites are the Stacks that have to succeed first.
 	Prerequisites []Prerequisite
 	// Cycle are the Stacks that wait for each other, beginning with this one; none if there is no such cycle.
@@ -71,6 +74,9 @@ type Step struct {
 	Update  string
 	// Touch asks outdated prerequisites to run again.
 	Touch []Touch
+	// Keep is the copy of another Stack's output to write; Drop deletes the one that is in the way.
+	Keep *corev1.Secret
+	Drop bool
 	// After is when to look again at the latest; zero waits for an event.
 	After time.Duration
 }
@@ -83,13 +89,17 @@ func checks() []check {
 	return []check{
 		updateOutdated, updateUnwanted, updateUnderWay, specUnreadable,
 		resourcesKept, nothingApplied, resourcesDestroyed, childrenCollected,
-		specInvalid, sourceUnavailable, workspaceTaken, workspaceGoing,
-		upToDate, prerequisiteUnmet,
+		specInvalid, kubeconfigInvalid, sourceUnavailable, workspaceTaken, workspaceGoing,
+		upToDate, prerequisiteUnmet, kubeconfigMissing,
 	}
 }
 
 // Plan picks the one next step. It does no I/O and reads no clock.
 func Plan(o Observed, now time.Time) Step {
+	return withKubeconfig(next(o, now), o, now)
+}
+
+func next(o Observed, now time.Time) Step {
 	for _, c := range checks() {
 		if step := c(o, now); step != nil {
 			return *step

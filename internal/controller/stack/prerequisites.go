@@ -21,6 +21,9 @@ type Prerequisite struct {
 	Stack *pulumiv1.Stack
 }
 
+// askedAfter begins the request by which a Stack is asked to run again, once after each update.
+const askedAfter = "after-"
+
 // Touch asks a prerequisite to run again.
 type Touch struct {
 	Stack *pulumiv1.Stack
@@ -42,7 +45,7 @@ func prerequisiteUnmet(o Observed, now time.Time) *Step {
 		}
 		unmet = append(unmet, fmt.Sprintf("prerequisite %q: %s", p.Name, problem))
 		if outdated {
-			step.Touch = append(step.Touch, Touch{Stack: p.Stack, Request: "after-" + p.Stack.Status.LastUpdate.Name})
+			step.Touch = append(step.Touch, Touch{Stack: p.Stack, Request: askedAfter + p.Stack.Status.LastUpdate.Name})
 		}
 	}
 	if len(unmet) == 0 {

@@ -47,8 +47,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	var after time.Duration
 	switch {
 	case apierrors.IsNotFound(err), err == nil && released(stack):
-		r.Inputs.Forget(req.NamespacedName)
-		err = r.releaseUpdates(ctx, req.NamespacedName, "")
+		err = r.forget(ctx, req.NamespacedName)
 	case err == nil:
 		after, err = r.step(ctx, stack.DeepCopy())
 	}
@@ -56,6 +55,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{RequeueAfter: staleRetry}, nil
 	}
 	return ctrl.Result{RequeueAfter: after}, err
+}
+
+// forget lets go of what was kept for a Stack that is gone.
+func (r *Reconciler) forget(ctx context.Context, stack client.ObjectKey) error {
+	r.Inputs.Forget(stack)
+	if _, err := r.releaseKubeconfig(ctx, stack); err != nil {
+		return err
+	}
+	return r.releaseUpdates(ctx, stack, "")
 }
 
 // step observes, plans and takes one step, and answers when to look again.

@@ -143,13 +143,13 @@ func (c *cluster) once() (ctrl.Result, error) {
 // dump is the state of the world.
 func (c *cluster) dump() string {
 	c.t.Helper()
-	stacks, updates, workspaces := &pulumiv1.StackList{}, &autov1alpha1.UpdateList{}, &autov1alpha1.WorkspaceList{}
-	for _, list := range []client.ObjectList{stacks, updates, workspaces} {
+	stacks, updates, workspaces, secrets := &pulumiv1.StackList{}, &autov1alpha1.UpdateList{}, &autov1alpha1.WorkspaceList{}, &corev1.SecretList{}
+	for _, list := range []client.ObjectList{stacks, updates, workspaces, secrets} {
 		if err := c.client.List(c.t.Context(), list); err != nil {
 			c.t.Fatal(err)
 		}
 	}
-	text, err := yaml.Marshal([]any{stacks.Items, updates.Items, workspaces.Items})
+	text, err := yaml.Marshal([]any{stacks.Items, updates.Items, workspaces.Items, secrets.Items})
 	if err != nil {
 		c.t.Fatal(err)
 	}

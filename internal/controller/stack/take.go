@@ -20,6 +20,9 @@ import (
 // take does the one step planned. The status is written once, before anything is made that it has to tell of: a name
 // on record that does not exist is harmless, a running Update that is not on record is not.
 func (r *Reconciler) take(ctx context.Context, stack *pulumiv1.Stack, o Observed, step *Step) error {
+	if err := r.keepKubeconfig(ctx, o, step); err != nil {
+		return err
+	}
 	if step.Act == Run {
 		return r.run(ctx, stack, o, step)
 	}
@@ -70,6 +73,11 @@ func (r *Reconciler) run(ctx context.Context, stack *pulumiv1.Stack, o Observed,
 		}
 		*step = *refused
 		return r.writeStatus(ctx, stack, o, *step, nil)
+	}
+	if usesCopy(o.Workspace) && !usesCopy(workspace) {
+		if err := r.dropKubeconfig(ctx, client.ObjectKeyFromObject(stack)); err != nil {
+			return err
+		}
 	}
 	update, err := buildUpdate(o, *step, workspace)
 	if err != nil {
@@ -135,6 +143,9 @@ func (r *Reconciler) ensureFinalizer(ctx context.Context, stack *pulumiv1.Stack)
 func (r *Reconciler) release(ctx context.Context, stack *pulumiv1.Stack) error {
 	if !stack.Spec.DestroyOnFinalize {
 		r.emit(stack, resourcesLeft())
+	}
+	if _, err := r.releaseKubeconfig(ctx, client.ObjectKeyFromObject(stack)); err != nil {
+		return err
 	}
 	was := stack.DeepCopy()
 	stack.Finalizers = slices.DeleteFunc(stack.Finalizers, func(f string) bool { return f == pulumiv1.Finalizer })

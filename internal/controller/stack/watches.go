@@ -25,8 +25,9 @@ import (
 
 // Indexes of Stacks, by what they name.
 const (
-	indexProgram      = "spec.programRef.name"
-	indexPrerequisite = "spec.prerequisites.name"
+	indexProgram = "spec.programRef.name"
+	// indexNeeded is by the other Stacks that a Stack waits for.
+	indexNeeded = "needed Stacks"
 	// indexStack is of Updates, by the Stack that owns them. Their label would do less: it is short, and a template may
 	// change it.
 	indexStack = "metadata.ownerReferences.name"
@@ -34,7 +35,7 @@ const (
 
 // SetupWithManager registers the controller, its watches and its indexes.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, workers int) error {
-	for name, values := range map[string]func(*pulumiv1.Stack) []string{indexProgram: programNames, indexPrerequisite: prerequisiteNames} {
+	for name, values := range map[string]func(*pulumiv1.Stack) []string{indexProgram: programNames, indexNeeded: neededStacks} {
 		extract := func(object client.Object) []string {
 			stack, ok := object.(*pulumiv1.Stack)
 			if !ok {
@@ -53,7 +54,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("stack-controller").
 		For(&pulumiv1.Stack{}, builder.WithPredicates(stackChanged())).
-		Watches(&pulumiv1.Stack{}, handler.EnqueueRequestsFromMapFunc(r.byIndex(indexPrerequisite)), builder.WithPredicates(becameReady())).
+		Watches(&pulumiv1.Stack{}, handler.EnqueueRequestsFromMapFunc(r.byIndex(indexNeeded)), builder.WithPredicates(becameReady())).
 		Watches(&pulumiv1.Program{}, handler.EnqueueRequestsFromMapFunc(r.byIndex(indexProgram)), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&autov1alpha1.Workspace{}, builder.WithPredicates(statusChanged(workspaceState))).
 		Watches(&autov1alpha1.Update{}, owned, builder.WithPredicates(statusChanged(updateState))).
@@ -80,8 +81,12 @@ func programNames(stack *pulumiv1.Stack) []string {
 	return []string{stack.Spec.ProgramRef.Name}
 }
 
-func prerequisiteNames(stack *pulumiv1.Stack) []string {
+// neededStacks are the other Stacks that a Stack waits for.
+func neededStacks(stack *pulumiv1.Stack) []string {
 	var names []string
+	if of := outputOf(stack); of != nil {
+		names = append(names, of.Name)
+	}
 	for _, p := range stack.Spec.Prerequisites {
 		names = append(names, p.Name)
 	}
