@@ -306,6 +306,46 @@ func TestEnvironmentsAreAddedOnce(t *testing.T) {
 	if diff := cmp.Diff(want, p.read("workspace/Pulumi.dev.yaml")); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
 	}
+	wantSuccess(t, p.hub.run(up("three", source)))
+	if diff := cmp.Diff(files["Pulumi.dev.yaml"], p.read("workspace/Pulumi.dev.yaml")); diff != "" {
+		t.Errorf("settings without the operation's environments (-want +got):\n%s", diff)
+	}
+}
+
+// What an operation has no more is gone from the settings that the pod has from the one before: plain values, parts of
+// structured ones, and secrets, which the program then has its own defaults for.
+func TestWhatIsRemovedIsGone(t *testing.T) {
+	p := newPod(t, realCLI(t), "FROM_ENV=from-env")
+	p.write("mounted", "mounted-canary")
+	source := p.store.put(t, yaml(program), "")
+	fromFile := file(filepath.Join(p.share, "mounted"))
+	wantSuccess(t, p.hub.run(up("all", source, with(
+		given("text", "", env), given("count", `42`), given("carried", `"secret-canary"`, secret),
+		given("tree", `{"a": {"b": 1}}`), given("tree.a.c", `"deep"`, path), given("password", "", fromFile, secret),
+	))))
+	if settings := p.read("workspace/Pulumi.dev.yaml"); strings.Count(settings, "secure:") != 2 {
+		t.Fatalf("want two secrets in the settings:\n%s", settings)
+	}
+	cases := []struct {
+		name  string
+		items []*operation.ConfigItem
+		want  map[string]any
+	}{
+		{"OnePartAndOneSecret", []*operation.ConfigItem{given("tree", `{"a": {"b": 1}}`), given("password", "", fromFile, secret)},
+			map[string]any{"text": "none", "count": 0.0, "carried": "none", "tree": map[string]any{"a": map[string]any{"b": 1.0}}, "password": "mounted-canary"}},
+		{"All", nil, map[string]any{"text": "none", "count": 0.0, "carried": "none", "tree": map[string]any{}, "password": "none"}},
+	}
+	for _, tc := range cases {
+		result := p.hub.run(up(tc.name, source, with(tc.items...)))
+		wantSuccess(t, result)
+		tc.want["flag"], tc.want["list"] = false, []any{}
+		if diff := cmp.Diff(tc.want, values(t, result)); diff != "" {
+			t.Errorf("%s: outputs (-want +got):\n%s", tc.name, diff)
+		}
+	}
+	if settings := p.read("workspace/Pulumi.dev.yaml"); strings.Contains(settings, "demo:") || strings.Contains(settings, "secure:") {
+		t.Errorf("what is removed is in the settings still:\n%s", settings)
+	}
 }
 
 // serviceAccount is a directory with a service account's token and CA.

@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,8 +18,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/test/e2e/stage"
 )
 
@@ -146,16 +149,81 @@ outputs: {uid: "${far.metadata.uid}"}
 	if len(output(stack, "uid")) != len(`"00000000-0000-0000-0000-000000000000"`) {
 		t.Errorf("the namespace's UID is %s", output(stack, "uid"))
 	}
-	here := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	if err := s.Client.Get(s.ctx, stage.ClusterKey(name), here); !apierrors.IsNotFound(err) {
-		t.Errorf("the namespace was made in the pod's own cluster: %v", err)
-	}
+	s.notHere(name)
 	token := kubeconfig[strings.Index(kubeconfig, `"token":"`)+len(`"token":"`):][:64]
 	state, err := s.Shell(s.ctx, "elsewhere", "pulumi stack export --stack elsewhere")
 	s.must(err)
 	if strings.Contains(state, token) {
 		t.Error("the state holds the token of the kubeconfig in clear")
 	}
+}
+
+// notHere checks that a namespace was not made in the pod's own cluster.
+func (s *story) notHere(name string) {
+	s.t.Helper()
+	if err := s.Client.Get(s.ctx, stage.ClusterKey(name), &corev1.Namespace{}); !apierrors.IsNotFound(err) {
+		s.t.Errorf("namespace %s was made in the pod's own cluster: %v", name, err)
+	}
+}
+
+// TestKubeconfigFromAnotherStack has one Stack give the kubeconfig of a second cluster, plain or secret, and another one
+// wait for it, work there, run again when it changes, and destroy there when the first one is gone.
+func TestKubeconfigFromAnotherStack(t *testing.T) {
+	t.Parallel()
+	s := begin(t, "given")
+	kubeconfig := s.startSecond()
+	forms := map[string]string{"plain": kubeconfig, "hidden": `{"fn::secret": ` + strconv.Quote(kubeconfig) + `}`}
+	for name, form := range forms {
+		t.Run(name, func(t *testing.T) {
+			s := &story{Namespace: s.Namespace, t: t, ctx: t.Context()}
+			s.givenBy(name, form)
+		})
+	}
+}
+
+func (s *story) givenBy(name, form string) {
+	space := s.Name + "-" + name
+	s.program("on-"+name, `
+resources:
+  far:
+    type: kubernetes:core/v1:Namespace
+    properties: {metadata: {name: `+space+`}}
+outputs: {uid: "${far.metadata.uid}"}
+`)
+	app := s.stack("on-"+name, "on-"+name, onImage,
+		`{spec: {destroyOnFinalize: true, kubeconfig: {type: StackOutput, stackRef: {name: `+name+`, output: kubeconfig}}}}`)
+	s.until(app, "to wait for the other Stack", func() bool {
+		return says(app, []string{pulumiv1.ReasonPrerequisiteNotSatisfied, `output "kubeconfig" of Stack "` + name + `"`})
+	})
+	s.program(name, "outputs: {kubeconfig: "+form+"}")
+	giver := s.stack(name, name)
+	s.untilReady(giver)
+	s.untilReady(app)
+	if len(output(app, "uid")) != len(`"00000000-0000-0000-0000-000000000000"`) {
+		s.t.Errorf("the namespace's UID is %s", output(app, "uid"))
+	}
+	s.notHere(space)
+	s.updates(app.Name, 1)
+
+	s.t.Log("the same again runs nothing, another value does")
+	s.request(giver, "again")
+	first := app.Status.LastUpdate.Name
+	changed := strings.ReplaceAll(strings.ReplaceAll(form, `"story"`, `"teller"`), `\"story\"`, `\"teller\"`)
+	s.program(name, "outputs: {kubeconfig: "+changed+"}")
+	s.until(app, "to run again", func() bool { return app.Status.LastUpdate.Name != first && stage.Ready(app) })
+	updates := s.updates(app.Name, 2)
+	for _, update := range updates {
+		if update.Name != first && *update.Spec.Message != "Configuration changed: Secret on-"+name+"-kubeconfig" {
+			s.t.Errorf("the message is %q", *update.Spec.Message)
+		}
+	}
+
+	s.t.Log("it is destroyed there though the other Stack is gone")
+	s.must(s.Client.Delete(s.ctx, giver))
+	s.untilGone(giver, "to be gone")
+	s.must(s.Client.Delete(s.ctx, app, client.PropagationPolicy(metav1.DeletePropagationForeground)))
+	s.untilGone(app, "to be gone")
+	s.untilGone(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: app.Name + "-kubeconfig"}}, "to be gone")
 }
 
 func randomHex(t *testing.T) string {

@@ -100,8 +100,7 @@ func planWithout(o Observed, err error, kept bool, now time.Time) kubeconfigPlan
 	if secretGivenBy(o.Kubeconfig.Giver, outputOf(o.Stack).Output) != "" && o.Kubeconfig.Outputs == nil {
 		plan.touch = againFor(o.Kubeconfig.Giver, now)
 	}
-	_, terminal := failure.AsTerminal(err)
-	if kept && (deleting(o.Stack) || !terminal) {
+	if kept && (deleting(o.Stack) || !errors.As(err, new(*failure.TerminalError))) {
 		plan.err = nil
 	}
 	return plan
