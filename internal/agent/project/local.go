@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath")
+	"path/filepath"
+)
 
 // local gives a directory of the pod in which the stack's settings can be written, with a name for what is in it: the
 // directory itself where it can be, or a copy of it, as of a mounted ConfigMap or of an image's directory that belongs to
