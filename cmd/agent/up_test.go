@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"slices"
 	"strings"
 	"testing"
@@ -202,6 +203,33 @@ func TestALockedStackIsAConflict(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantSuccess(t, p.hub.run(up("three", source)))
+}
+
+func TestRevisionThatComesBackIsInstalledAgain(t *testing.T) {
+	p := newPod(t, cliDouble(t))
+	p.release()
+	for i, text := range []string{"1", "2", "3", "1", "1"} {
+		source := p.store.put(t, map[string]string{"Pulumi.yaml": "name: demo\nruntime: nodejs\n", "index.ts": text}, "")
+		wantSuccess(t, p.hub.run(up("run"+strconv.Itoa(i), source)))
+	}
+	if n := strings.Count(p.log.text(), "command=install"); n != 4 {
+		t.Errorf("install ran %d times, want once for each time that a source came", n)
+	}
+}
+
+func TestPackagesOfAYAMLProgramAreInstalled(t *testing.T) {
+	p := newPod(t, cliDouble(t))
+	p.release()
+	wantSuccess(t, p.hub.run(up("plain", p.store.put(t, yaml("outputs: {}\n"), ""))))
+	if strings.Contains(p.log.text(), "command=install") {
+		t.Error("a YAML program without packages was installed")
+	}
+	source := p.store.put(t, yaml("packages: {talos: \"pulumiverse/talos@0.5.0\"}\n"), "")
+	wantSuccess(t, p.hub.run(up("one", source)))
+	wantSuccess(t, p.hub.run(up("two", source)))
+	if n := strings.Count(p.log.text(), "command=install"); n != 1 {
+		t.Errorf("install ran %d times, want once", n)
+	}
 }
 
 func TestInstallIsDoneOncePerSource(t *testing.T) {

@@ -27,12 +27,19 @@ func (r *Runner) prepare(ctx context.Context, run *run) (err error) {
 	return err
 }
 
-// install installs what the program needs, once per source and pod. A YAML program needs nothing.
+// install installs what the program needs, once per source that is put in its place. A YAML program needs nothing but the
+// packages that it names.
 func (r *Runner) install(ctx context.Context, run *run) error {
-	if !run.project.Program || run.project.Settings.Runtime.Name() == "yaml" {
+	project := run.project
+	if !project.Program || (project.Settings.Runtime.Name() == "yaml" && len(project.Settings.Packages) == 0) {
 		return nil
 	}
-	mark := r.mark("installed", run.project.Source)
+	// A revision that left the disk and comes back has a new project file, and nothing installed.
+	info, err := os.Stat(project.File)
+	if err != nil {
+		return fmt.Errorf("look at the project file: %w", err)
+	}
+	mark := r.mark("installed", fmt.Sprintf("%s@%d", project.Source, info.ModTime().UnixNano()))
 	if _, err := os.Stat(mark); err == nil {
 		return nil
 	}

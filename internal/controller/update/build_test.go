@@ -164,6 +164,21 @@ func TestSources(t *testing.T) {
 	}
 }
 
+func TestStacksAreMadeOnlyWhereTheListSaysSo(t *testing.T) {
+	tests := map[string]struct {
+		create *bool
+		want   bool
+	}{"Create": {ptr(true), true}, "No": {ptr(false), false}, "LeftOut": {nil, false}}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			stack, err := stackOf([]autov1alpha1.WorkspaceStack{{Name: "dev", Create: test.create}}, "dev")
+			if err != nil || stack.GetCreate() != test.want {
+				t.Errorf("create is %v (%v), want %v", stack.GetCreate(), err, test.want)
+			}
+		})
+	}
+}
+
 func TestWorkspacesThatMakeNoOperation(t *testing.T) {
 	config := func(item autov1alpha1.ConfigItem) autov1alpha1.WorkspaceSpec {
 		item.Key = "db:password"

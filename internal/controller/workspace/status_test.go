@@ -30,6 +30,14 @@ func TestStatusOfEveryPlan(t *testing.T) {
 	}
 }
 
+// TestAddressIsEmpty: what PKO had there is gone, since nothing dials into a pod.
+func TestAddressIsEmpty(t *testing.T) {
+	o := observed(func(o *Observed) { o.Workspace.Status.Address = "demo-workspace.team:50051" })
+	if got := statusOf(&o, Plan(o, start()), start()).Address; got != "" {
+		t.Errorf("the address is %q", got)
+	}
+}
+
 func TestIgnoredFields(t *testing.T) {
 	cases := map[string]struct {
 		spec autov1alpha1.WorkspaceSpec
