@@ -96,9 +96,9 @@ bin/images/gantry-e2e/index.json: $(PULUMI_LAYERS) bin/layers/doubles.tar bin/im
 	@bin/imagetool image $(@D) --name localhost/gantry-e2e:dev $(PULUMI_IMAGE) $(PULUMI_LAYERS:%=--layer %) --layer bin/layers/doubles.tar
 
 # For the story of PKO's published examples: the names that these use, with what is made here. An image of Pulumi's knows
-# no other backend than Pulumi Cloud; the double's address is the only thing that these know beside it.
+# no other backend than Pulumi Cloud; what these know beside it are the addresses of the double and its console.
 EXAMPLE_LAYERS := bin/layers/base.tar bin/layers/node.tar bin/layers/pulumi.tar bin/layers/doubles.tar
-EXAMPLE_CLOUD := --env PULUMI_BACKEND_URL=http://pulumi-cloud.pulumi-cloud-double.svc.cluster.local
+EXAMPLE_CLOUD := --env PULUMI_BACKEND_URL=http://pulumi-cloud.pulumi-cloud-double.svc.cluster.local --env PULUMI_CONSOLE_DOMAIN=console.pulumi.test
 EXAMPLE_IMAGES := bin/images/example-pulumi bin/images/example-app bin/images/example-nginx
 
 .PHONY: load-examples

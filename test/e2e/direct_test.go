@@ -178,7 +178,7 @@ func (s *story) everyOption(workspace *autov1alpha1.Workspace) {
 	// Configuration is written before each operation, so a change of it needs no other pod.
 	pod := s.Pod("both")
 	s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(pod), pod))
-	config := `{spec: {stacks: [{name: dev, create: true, config: [{key: size, value: 2}, {key: note, value: n}, {key: token, value: t}]}]}}`
+	config := `{spec: {stacks: [{name: dev, create: true, config: [{key: size, value: 2}, {key: note, value: n}, {key: token, value: t, secret: true}]}]}}`
 	s.must(s.Patch(s.ctx, workspace, config))
 	surprised := s.untilOver(s.ask("both", "dev", "preview", "surprise", "expectNoChanges: true, refresh: true, continueOnError: true"), "UpdateFailed")
 	if !strings.Contains(surprised.Status.Message, "no changes were expected") {
