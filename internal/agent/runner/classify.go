@@ -2,8 +2,10 @@ package runner
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
+	"github.com/gantry-operator/gantry/internal/agent/engine"
 	"github.com/gantry-operator/gantry/internal/operation"
 )
 
@@ -30,6 +32,14 @@ func classify(words, usual string) string {
 		}
 	}
 	return usual
+}
+
+// unsaved says that the engine could not save the state. Where only the stack's own outputs were left to save, the CLI
+// ends as if all were well.
+func unsaved(diagnostics []engine.Diagnostic) bool {
+	return slices.ContainsFunc(diagnostics, func(d engine.Diagnostic) bool {
+		return strings.Contains(d.Message, "failed to save snapshot")
+	})
 }
 
 // empty says that something failed, without what.

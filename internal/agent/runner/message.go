@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -27,7 +28,7 @@ func fail(ctx context.Context, result *operation.Result, run *run, f failure) {
 	if process {
 		words = ending.Stderr + "\n" + ending.Stdout
 	}
-	operating := run.ending.Code != 0
+	operating := run.ending.Code != 0 || errors.Is(f.err, errUnsaved)
 	switch cause := context.Cause(ctx); {
 	case cause != nil:
 		result.Outcome, result.Reason = operation.Outcome_CANCELED, operation.ReasonCanceled

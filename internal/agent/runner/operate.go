@@ -43,8 +43,14 @@ func (r *Runner) operate(ctx context.Context, run *run) error {
 	if !ending.Succeeded() {
 		return &processError{command: cli.Name(run.op.GetType()), ending: ending}
 	}
+	if unsaved(run.tracker.Errors()) {
+		return errUnsaved
+	}
 	return nil
 }
+
+// errUnsaved is an operation whose process says that it succeeded, while the state does not have all of it.
+var errUnsaved = errors.New("the state could not be saved")
 
 // follow reads the events while they are written. The function it returns ends that.
 func (r *Runner) follow(log *engine.Log, run *run) func() {
