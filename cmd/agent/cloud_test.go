@@ -171,10 +171,8 @@ func TestAPodWithANewTokenUsesIt(t *testing.T) {
 	wantSuccess(t, p.hub.run(up("one", source, on("acme/demo/dev"))))
 	cloud.AllowToken("pul-second", "second")
 	cloud.RevokeToken(pulumicloud.Token)
-	result := p.hub.run(up("two", source, on("acme/demo/dev")))
-	if result.GetOutcome() != operation.Outcome_FAILED {
-		t.Fatalf("the old token did: %s", result.GetMessage())
-	}
+	fails(t, p.hub.run(up("two", source, on("acme/demo/dev"))), operation.ReasonInvalidAccessToken,
+		"PULUMI_ACCESS_TOKEN is refused", "mend the Secret", "accessTokenSecret")
 	// The dynamic environment is read before each operation; a new pod has a new environment altogether.
 	p.write(".env", "PULUMI_ACCESS_TOKEN=pul-second\n")
 	wantSuccess(t, p.hub.run(up("three", source, on("acme/demo/dev"))))

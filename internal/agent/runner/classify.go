@@ -20,6 +20,8 @@ func meanings() []struct{ words, reason string } {
 		{"invalid access token", operation.ReasonInvalidAccessToken},
 		{"pulumi_access_token must be set for login", operation.ReasonInvalidAccessToken},
 		{"[401] unauthorized", operation.ReasonInvalidAccessToken},
+		{"no credentials provided or are invalid", operation.ReasonInvalidAccessToken},
+		{"this command requires logging in", operation.ReasonInvalidAccessToken},
 	}
 }
 
@@ -33,6 +35,14 @@ func classify(words, usual string) string {
 	}
 	return usual
 }
+
+// isConfigIgnored says that the CLI takes the stack's configuration from Pulumi Cloud and not from the settings file.
+func isConfigIgnored(line string) bool {
+	return strings.Contains(line, "will be ignored because this stack uses remote config")
+}
+
+// refersBack says that an error stands for those printed before it.
+func refersBack(line string) bool { return strings.HasSuffix(line, "too many errors") }
 
 // unsaved says that the engine could not save the state. Where only the stack's own outputs were left to save, the CLI
 // ends as if all were well.

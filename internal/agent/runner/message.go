@@ -38,6 +38,8 @@ func fail(ctx context.Context, result *operation.Result, run *run, f failure) {
 		result.Outcome, result.Reason = operation.Outcome_INTERRUPTED, operation.ReasonAborted
 		result.Message = bound(killedMessage(run, ending))
 		return
+	case errors.Is(f.err, errCloudConfig):
+		f.reason, words, result.Message = operation.ReasonInitializationFailed, "", f.err.Error()+"; "+doneWords(run.tracker)
 	case operating:
 		result.Message = engineMessage(run.tracker, ending)
 		words += "\n" + result.Message
@@ -45,6 +47,9 @@ func fail(ctx context.Context, result *operation.Result, run *run, f failure) {
 		result.Message = f.err.Error()
 	}
 	result.Outcome, result.Reason = operation.Outcome_FAILED, classify(words, f.reason)
+	if result.GetReason() == operation.ReasonInvalidAccessToken {
+		run.notes = append(run.notes, tokenNote)
+	}
 	notes := ""
 	for _, note := range run.notes {
 		notes += "\n(" + note + ")"
@@ -125,6 +130,9 @@ func lastWords(ending cli.Ending) string {
 		if i := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "error:") }); i >= 0 {
 			// What an error follows on, such as a tool's own output, says more than the error alone.
 			first := strings.TrimSpace(strings.TrimPrefix(lines[i], "error:"))
+			if refersBack(first) {
+				first += ": " + strings.Join(lines[:i], "\n")
+			}
 			return cut(strings.TrimSpace(strings.Join(append([]string{first}, lines[i+1:]...), "\n")), maxOne)
 		}
 		if len(lines) > 0 {
@@ -183,6 +191,10 @@ func cut(text string, n int) string {
 	}
 	return text[:end] + mark
 }
+
+// tokenNote says what to mend where Pulumi Cloud refuses the token.
+const tokenNote = "the access token in PULUMI_ACCESS_TOKEN is refused, or there is none: mend the Secret that it comes from " +
+	"(envRefs or accessTokenSecret of the Stack, env or envFrom of the Workspace)"
 
 const (
 	maxMessage = 4 << 10

@@ -24,8 +24,10 @@ func (r *Runner) operate(ctx context.Context, run *run) error {
 	defer r.forget(path)
 	log := engine.NewLog(path)
 	stop := r.follow(log, run)
-	ending, err := r.CLI.Run(ctx, r.in(run, cli.Command{
-		Args: cli.OperationArgs(run.op, path), What: cli.Name(run.op.GetType()), Line: run.permalink,
+	guarded, line, release := run.guarded(ctx)
+	defer release()
+	ending, err := r.CLI.Run(guarded, r.in(run, cli.Command{
+		Args: cli.OperationArgs(run.op, path), What: cli.Name(run.op.GetType()), Line: line,
 	}))
 	stop()
 	if drainErr := log.Drain(run.tracker); drainErr != nil {
@@ -37,16 +39,18 @@ func (r *Runner) operate(ctx context.Context, run *run) error {
 		// Whatever happened, the next operation looks whether the stack is there.
 		delete(r.selected, r.stackKey(run))
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if !ending.Succeeded() {
+	case errors.Is(context.Cause(guarded), errCloudConfig):
+		return errCloudConfig
+	case !ending.Succeeded():
 		return &processError{command: cli.Name(run.op.GetType()), ending: ending}
-	}
-	if unsaved(run.tracker.Errors()) {
+	case unsaved(run.tracker.Errors()):
 		return errUnsaved
+	default:
+		return nil
 	}
-	return nil
 }
 
 // errUnsaved is an operation whose process says that it succeeded, while the state does not have all of it.

@@ -57,6 +57,8 @@ type run struct {
 	project *project.Project
 	tracker *engine.Tracker
 	ending  cli.Ending
+	// configured says that the operation brings configuration or environments of its own.
+	configured bool
 	// notes go into the message of a failure.
 	notes []string
 

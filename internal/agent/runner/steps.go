@@ -114,10 +114,14 @@ func (r *Runner) configure(ctx context.Context, run *run) error {
 			})
 		},
 	})
-	if err == nil && kubeconfig != nil && !outcome.DefaultSet {
+	if err != nil {
+		return err
+	}
+	if kubeconfig != nil && !outcome.DefaultSet {
 		r.Log.Info("kubernetes:kubeconfig is left to the stack's own configuration", "stack", stack.GetName())
 	}
-	return err
+	run.configured = len(items) > 0 || len(stack.GetEnvironment()) > 0
+	return withoutEnvironments(r.backend(run), outcome.Environments)
 }
 
 // process runs one of the processes before the operation, which must succeed.

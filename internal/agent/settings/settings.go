@@ -40,6 +40,8 @@ type Request struct {
 type Outcome struct {
 	// DefaultSet says that Request.Default was used.
 	DefaultSet bool
+	// Environments are those that the stack imports now, in their order; "yaml" is one that the settings hold themselves.
+	Environments []string
 }
 
 // Writer writes settings files.
@@ -78,7 +80,10 @@ func (w *Writer) Apply(ctx context.Context, r Request) (Outcome, error) {
 		return Outcome{}, err
 	}
 	var outcome Outcome
-	if r.Default != nil && !sets(stack, r.Project, r.Default.Key) && (!r.DefaultYields || stack.Environment == nil) {
+	if stack.Environment != nil {
+		outcome.Environments = stack.Environment.Imports()
+	}
+	if r.Default != nil && !sets(stack, r.Project, r.Default.Key) && (!r.DefaultYields || len(outcome.Environments) == 0) {
 		if err := overlay(stack, []Item{*r.Default}, nil, cipher); err != nil {
 			return Outcome{}, err
 		}
