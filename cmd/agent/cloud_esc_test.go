@@ -203,7 +203,9 @@ outputs: {kubeconfig: "${text}", name: far}
 `)
 	environment(t, cloud, "other", "values:\n  pulumiConfig: {size: small}\n")
 	source := p.store.put(t, yaml("config: {name: {type: string, default: none}}\noutputs: {name: \"${name}\"}\n"), "")
-	inCluster := func(op *operation.Operation) { op.Kubeconfig = &operation.Kubeconfig{Mode: operation.Kubeconfig_IN_CLUSTER} }
+	inCluster := func(op *operation.Operation) {
+		op.Kubeconfig = &operation.Kubeconfig{Mode: operation.Kubeconfig_IN_CLUSTER}
+	}
 	told := func() int { return strings.Count(cloud.Kept(), `"kubernetes:kubeconfig":"[secret]"`) }
 	for _, tc := range []struct {
 		name, reason string
