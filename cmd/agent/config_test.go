@@ -270,7 +270,8 @@ func TestTheKubeconfigYieldsToWhatTheUserGaveThePod(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			p := newPod(t, cliDouble(t), tc.env)
+			// The double of the CLI talks to nobody.
+			p := newPod(t, cliDouble(t), tc.env, "PULUMI_BACKEND_URL=https://api.pulumi.com")
 			if !tc.empty {
 				p.account(serviceAccount(t))
 			}
@@ -292,7 +293,7 @@ func TestTheKubeconfigYieldsToWhatTheUserGaveThePod(t *testing.T) {
 }
 
 func TestEnvironmentsAreAddedOnce(t *testing.T) {
-	p := newPod(t, cliDouble(t))
+	p := newPod(t, cliDouble(t), "PULUMI_BACKEND_URL=https://api.pulumi.com")
 	p.release()
 	files := yaml("outputs: {a: 1}\n")
 	files["Pulumi.dev.yaml"] = "environment:\n  - base\n  - team/app\n"
