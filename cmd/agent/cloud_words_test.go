@@ -77,6 +77,9 @@ func TestWhatTheCLISaysOfACloudThatRefuses(t *testing.T) {
 			if result.GetOutcome() != operation.Outcome_FAILED {
 				t.Errorf("the outcome is %v: %s", result.GetOutcome(), result.GetMessage())
 			}
+			if said.reason != "-" && result.GetReason() != said.reason {
+				t.Errorf("the reason is %s, want %s", result.GetReason(), said.reason)
+			}
 			if !strings.Contains(result.GetMessage(), said.words) {
 				t.Errorf("the message is not %q: %s", said.words, result.GetMessage())
 			}

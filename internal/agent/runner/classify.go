@@ -33,6 +33,9 @@ func classify(words, usual string) string {
 			return meaning.reason
 		}
 	}
+	if cloudDown.MatchString(words) {
+		return operation.ReasonTransient
+	}
 	return usual
 }
 
