@@ -24,7 +24,7 @@ import (
 const guarding = `
 config: {old: {type: string}, literal: {type: string}, mounted: {type: string}, esc: {type: string}, fail: {type: boolean, default: false}}
 variables:
-  own: {fn::secret: canary-program}
+  own: {fn::secret: tweet-program}
 resources:
   kept: {type: testing:index:Echo, properties: {value: ["${own}", "${old}", "${literal}", "${mounted}", "${esc}"]}}
   pause: {type: testing:index:Sleep, properties: {seconds: 6, label: pause}}
@@ -37,12 +37,12 @@ outputs: {secret: "${kept.value}", own: "${own}", plain: fine}
 // canaries are all ways of giving a stack a secret.
 const canaries = `
 spec:
-  secrets: {old: canary-secrets-literal}
+  secrets: {old: tweet-secrets-literal}
   secretsRef:
-    literal: {type: Literal, literal: {value: canary-secretsref-literal}}
+    literal: {type: Literal, literal: {value: tweet-secretsref-literal}}
     mounted: {type: Secret, secret: {name: canaries, key: mounted}}
   envRefs: {FROM_SECRET: {type: Secret, secret: {name: canaries, key: envref}}}
-  envSecrets: [canary-env]
+  envSecrets: [bird-env]
   kubeconfig: {type: Secret, secretRef: {name: canaries, key: kubeconfig}}
   environment: [team/canary]
   destroyOnFinalize: true
@@ -54,12 +54,12 @@ type watched map[string]string
 
 // mayHold are the canaries that a place may hold: those that somebody wrote into it, and what PKO's API passes on.
 func mayHold(place string) []string {
-	literals := []string{"canary-secrets-literal", "canary-secretsref-literal"}
+	literals := []string{"tweet-secrets-literal", "tweet-secretsref-literal"}
 	switch {
 	case strings.HasPrefix(place, "Stack "), strings.HasPrefix(place, "Workspace "):
 		return literals
 	case strings.HasPrefix(place, "Program "):
-		return []string{"canary-program"}
+		return []string{"tweet-program"}
 	default:
 		return nil
 	}
@@ -73,7 +73,7 @@ func (w watched) leaks(t *testing.T, when string) {
 		for _, allowed := range mayHold(place) {
 			text = strings.ReplaceAll(text, allowed, "")
 		}
-		if at := strings.Index(text, "canary-"); at >= 0 {
+		if at := strings.Index(text, "tweet-"); at >= 0 {
 			t.Errorf("%s: a secret is in clear in: %s\n…%s…", when, place, text[max(0, at-200):min(len(text), at+100)])
 		}
 	}
@@ -118,7 +118,7 @@ func (s *story) looked(c *cloud, since time.Time) watched {
 // inside is what is in the pod: its disk, but for the program's own text, and the command lines of its processes.
 func (s *story) inside() watched {
 	s.t.Helper()
-	disk, err := s.Shell(s.ctx, "guard", `grep -rIl canary- /share | grep -v '/Pulumi.yaml$' | while read f; do echo "$f:"; grep -o 'canary-[a-z-]*' "$f"; done; true`)
+	disk, err := s.Shell(s.ctx, "guard", `grep -ral tweet- /share | grep -v '/Pulumi.yaml$' | while read f; do echo "$f:"; grep -ao 'tweet-[a-z-]*' "$f"; done; true`)
 	s.must(err)
 	settings, err := s.Shell(s.ctx, "guard", "cat Pulumi.dev.yaml")
 	s.must(err)
@@ -128,7 +128,7 @@ func (s *story) inside() watched {
 		s.t.Errorf("the settings are not those of the stack:\n%s", settings)
 	}
 	// The look's own command line names what it looks for.
-	commands = strings.ReplaceAll(commands, "grep -rIl canary-", "")
+	commands = strings.ReplaceAll(commands, "grep -ral tweet-", "")
 	return watched{"the pod's disk": disk, "the settings": settings, "the command lines": commands}
 }
 
@@ -137,12 +137,12 @@ func TestSecretsStayWhereTheyWereGiven(t *testing.T) {
 	s := begin(t, "canary")
 	since := time.Now()
 	c := s.startCloud()
-	c.admin(http.MethodPut, "tokens/canary-token?name=canary", "")
-	c.admin(http.MethodPut, "environments/acme/team/canary", "values: {pulumiConfig: {esc: {fn::secret: canary-esc}}, environmentVariables: {ESC: {fn::secret: canary-esc-variable}}}")
+	c.admin(http.MethodPut, "tokens/tweet-token?name=canary", "")
+	c.admin(http.MethodPut, "environments/acme/team/canary", "values: {pulumiConfig: {esc: {fn::secret: tweet-esc}}, environmentVariables: {ESC: {fn::secret: tweet-esc-variable}}}")
 	for name, data := range map[string]map[string]string{
-		"canaries":   {"mounted": "canary-secretsref-secret", "envref": "canary-envref-secret", "kubeconfig": kubeconfigWithCanary},
-		"canary-env": {"ENV_SECRET": "canary-envsecrets"},
-		"token":      {"accessToken": "canary-token"},
+		"canaries": {"mounted": "tweet-secretsref-secret", "envref": "tweet-envref-secret", "kubeconfig": kubeconfigWithCanary},
+		"bird-env": {"ENV_SECRET": "tweet-envsecrets"},
+		"token":    {"accessToken": "tweet-token"},
 	} {
 		s.must(s.Client.Create(s.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: name}, StringData: data}))
 	}
@@ -184,5 +184,5 @@ func TestSecretsStayWhereTheyWereGiven(t *testing.T) {
 
 // kubeconfigWithCanary is one that no program of the story uses.
 const kubeconfigWithCanary = `{"apiVersion": "v1", "kind": "Config", "current-context": "c",
-  "clusters": [{"name": "c", "cluster": {"server": "https://kubernetes.default.svc"}}], "users": [{"name": "u", "user": {"token": "canary-kubeconfig"}}],
+  "clusters": [{"name": "c", "cluster": {"server": "https://kubernetes.default.svc"}}], "users": [{"name": "u", "user": {"token": "tweet-kubeconfig"}}],
   "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}]}`
