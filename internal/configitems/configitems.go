@@ -74,6 +74,9 @@ func invalid(problems validate.Problems) error {
 func (i *Items) addConfig(config *apiextensionsv1.JSON) {
 	values, _ := readConfig(config)
 	for _, key := range sorted(values) {
+		if string(values[key]) == "null" {
+			continue // a Workspace cannot hold it, and it says the same as no value
+		}
 		i.Config = append(i.Config, autov1alpha1.ConfigItem{Key: key, Value: &apiextensionsv1.JSON{Raw: values[key]}, Secret: new(bool)})
 	}
 }

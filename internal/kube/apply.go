@@ -5,8 +5,10 @@ package kube
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -96,4 +98,15 @@ func identity(c client.Client, obj client.Object) (*unstructured.Unstructured, e
 	u.SetNamespace(obj.GetNamespace())
 	u.SetName(obj.GetName())
 	return u, nil
+}
+
+// TooLarge tells that the API server did not take an object because of its size. It has a reason for that only where the
+// request is too large for itself; what is too large for its store it tells in words.
+func TooLarge(err error) bool {
+	if err == nil {
+		return false
+	}
+	words := err.Error()
+	return apierrors.IsRequestEntityTooLargeError(err) || strings.Contains(words, "etcdserver: request is too large") ||
+		strings.Contains(words, "trying to send message larger than max")
 }

@@ -33,6 +33,11 @@ func readEnvironment(base []string, dynamic string) (environment, error) {
 	case err != nil:
 		return nil, fmt.Errorf("the environment file %s is not in dotenv format (NAME=value, one a line)", dynamic)
 	}
+	for name, value := range added {
+		if strings.ContainsRune(name+value, 0) {
+			return nil, fmt.Errorf("the environment file %s has a NUL character, with which no process can be started", dynamic)
+		}
+	}
 	maps.Copy(env, added)
 	return env, nil
 }

@@ -51,3 +51,9 @@ func workspaceDeleted() notice {
 func resourcesLeft() notice {
 	return notice{corev1.EventTypeNormal, "ResourcesKept", "Release", "the Stack goes; its resources and the stack in the backend are kept, since destroyOnFinalize is not set"}
 }
+
+// tooLarge: the object is so large that the API server does not keep a status beside it, so that only an event can tell.
+func tooLarge() notice {
+	return notice{corev1.EventTypeWarning, pulumiv1.EventStackConfigInvalid, "Validate",
+		"the Stack is so large that its status cannot be kept beside it: put large values of spec.config into ConfigMaps, and name them in spec.configRef"}
+}

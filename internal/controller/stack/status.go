@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -114,4 +115,19 @@ func completionTime(update *autov1alpha1.Update) metav1.Time {
 		return complete.LastTransitionTime
 	}
 	return metav1.Time{}
+}
+
+// largeOutput is the size in bytes of an output that a status may have to do without.
+const largeOutput = 1 << 10
+
+// withoutLarge are the outputs that a status holds which would be too large with all of them.
+func withoutLarge(outputs map[string]apiextensionsv1.JSON) map[string]apiextensionsv1.JSON {
+	kept := map[string]apiextensionsv1.JSON{}
+	for name, value := range outputs {
+		if len(value.Raw) > largeOutput {
+			value = apiextensionsv1.JSON{Raw: []byte(`"[too large: see the Secret with the outputs]"`)}
+		}
+		kept[name] = value
+	}
+	return kept
 }

@@ -110,6 +110,9 @@ func refusal(err error, stack *pulumiv1.Stack) *Step {
 		return &Step{After: namespacePoll, State: conditions.Stalled(pulumiv1.ReasonNamespaceTerminating, fmt.Sprintf(
 			"namespace %[1]s is terminating, so that no pod can destroy the stack in it. Destroy it from elsewhere; or, to give it up and keep what it made, "+
 				`remove the finalizer: kubectl patch stack %[2]s -n %[1]s --type merge -p '{"metadata":{"finalizers":null}}'`, stack.Namespace, stack.Name))}
+	case kube.TooLarge(err):
+		return &Step{State: conditions.Stalled(pulumiv1.ReasonSpecInvalid, "spec.config: the Workspace made of this Stack is larger than the API server keeps, "+
+			"which is about 1.5 MB with what it notes of each key; put large values, and many, into ConfigMaps and Secrets, and name them in configRef and secretsRef")}
 	case apierrors.IsInvalid(err):
 		return &Step{State: conditions.Stalled(pulumiv1.ReasonSpecInvalid, "the API server refuses the Workspace: "+err.Error())}
 	}
@@ -169,7 +172,15 @@ func (r *Reconciler) writeStatus(ctx context.Context, stack *pulumiv1.Stack, o O
 		}
 	}
 	news := r.news(stack, o, step)
-	if err := kube.ApplyStatus(ctx, r.Client, stack, kube.ManagerStackStatus, &stack.Status, s); err != nil {
+	err := kube.ApplyStatus(ctx, r.Client, stack, kube.ManagerStackStatus, &stack.Status, s)
+	if kube.TooLarge(err) {
+		s.Outputs = withoutLarge(s.Outputs)
+		err = kube.ApplyStatus(ctx, r.Client, stack, kube.ManagerStackStatus, &stack.Status, s)
+	}
+	if kube.TooLarge(err) {
+		r.emit(stack, tooLarge())
+	}
+	if err != nil {
 		return client.IgnoreNotFound(err)
 	}
 	for _, n := range news {
