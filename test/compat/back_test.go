@@ -31,7 +31,7 @@ func leftByGantry(t *testing.T, c client.Client, namespace string) []client.Obje
 	t.Helper()
 	meta := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: namespace, Name: name} }
 	kubeconfig := &autov1alpha1.KubeconfigSource{Type: "None"}
-	stack := &pulumiv1.Stack{ObjectMeta: meta("demo"), Spec: pulumiv1.StackSpec{Stack: "dev", Kubeconfig: kubeconfig, DestroyOnFinalize: true}}
+	stack := &pulumiv1.Stack{ObjectMeta: meta("demo"), Spec: pulumiv1.StackSpec{Stack: "dev", Kubeconfig: &pulumiv1.KubeconfigSource{Type: "None"}, DestroyOnFinalize: true}}
 	stack.Finalizers = []string{pulumiv1.Finalizer}
 	workspace := &autov1alpha1.Workspace{ObjectMeta: meta("demo"), Spec: autov1alpha1.WorkspaceSpec{
 		Image: "pulumi/pulumi:3.258.0", AgentPath: "/agent", IdleTimeout: "1m", Kubeconfig: kubeconfig,
@@ -56,7 +56,7 @@ func leftByGantry(t *testing.T, c client.Client, namespace string) []client.Obje
 		Outputs: map[string]apiextensionsv1.JSON{"a": {Raw: []byte(`{"b":[null]}`)}},
 		LastUpdate: &pulumiv1.LastUpdate{
 			Generation: 1, Name: update.Name, Type: autov1alpha1.UpUpdate, State: pulumiv1.FailedStackState, Message: "m", Reason: "UpdateFailed",
-			LastAttemptedCommit: "2", LastSuccessfulCommit: "1", LastResyncTime: now, Failures: 1,
+			LastAttemptedCommit: "2", LastSuccessfulCommit: "1", LastResyncTime: now, Failures: 1, Inputs: map[string]string{"Secret/a": "0"},
 		},
 		Conditions: []metav1.Condition{cond("Ready", "False", "NotReadyInProgress"), cond("Reconciling", "True", "RetryingAfterFailure"), cond("FieldsIgnored", "True", "NoEffect")},
 	})
@@ -161,7 +161,7 @@ func servesTheirs(t *testing.T, c client.Client, stack *unstructured.Unstructure
 func TestBackToPKO(t *testing.T) {
 	c, left := backUnderPKO(t)
 	ours := map[string][]string{
-		"Stack": {"spec.kubeconfig", "status.applied", "status.lastUpdate.reason"}, "Workspace": {"spec.agentPath", "spec.idleTimeout", "spec.kubeconfig", "status.podName"},
+		"Stack": {"spec.kubeconfig", "status.applied", "status.lastUpdate.inputs", "status.lastUpdate.reason"}, "Workspace": {"spec.agentPath", "spec.idleTimeout", "spec.kubeconfig", "status.podName"},
 		"Update": {"status.podUID", "status.progress", "status.changes"}, "Program": {"status.conditions"},
 	}
 	for _, object := range left {

@@ -33,6 +33,7 @@ import (
 	"github.com/gantry-operator/gantry/internal/hub"
 	"github.com/gantry-operator/gantry/internal/operation"
 	"github.com/gantry-operator/gantry/internal/pod"
+	"github.com/gantry-operator/gantry/internal/references"
 )
 
 // controllers are the real ones, called by hand, on a namespace of a real API server.
@@ -66,7 +67,10 @@ func newControllers(t *testing.T) *controllers {
 	now, url := clock.RealClock{}, func(digest string) string { return "https://hub/artifacts/" + digest }
 	all.byKind = map[string]reconcile.Reconciler{
 		"Program": &program.Reconciler{Client: c, Clock: now, Store: archives{}, URL: url},
-		"Stack":   &stack.Reconciler{Client: c, Reader: c, Clock: now, Recorder: all.events, Artifacts: archives{}, ArtifactURL: url},
+		"Stack": &stack.Reconciler{
+			Client: c, Reader: c, Clock: now, Recorder: all.events, Artifacts: archives{}, ArtifactURL: url,
+			Inputs: references.New(c, nil, nil), // it watches nothing before it is started
+		},
 		"Workspace": &workspace.Reconciler{
 			Client: c, Reader: c, Clock: now, Recorder: all.events, Hub: noAgents{}, IdleTimeout: time.Minute,
 			Pods: pod.Settings{WorkspaceImage: "pulumi", AgentImage: "gantry", HubAddress: "hub:1", CA: "bundle"},

@@ -33,10 +33,6 @@ func buildWorkspace(stack *pulumiv1.Stack, source Source) (*autov1alpha1.Workspa
 	if err != nil {
 		return nil, err
 	}
-	kubeconfig, err := workspaceKubeconfig(stack)
-	if err != nil {
-		return nil, err
-	}
 	template, err := podTemplate(items)
 	if err != nil {
 		return nil, err
@@ -51,7 +47,7 @@ func buildWorkspace(stack *pulumiv1.Stack, source Source) (*autov1alpha1.Workspa
 			Flux:               source.Artifact.DeepCopy(),
 			ProjectInfo:        source.Project.DeepCopy(),
 			Env:                env,
-			Kubeconfig:         kubeconfig,
+			Kubeconfig:         workspaceKubeconfig(stack),
 			PodTemplate:        template,
 		},
 	}

@@ -12,34 +12,23 @@ import (
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
-	"github.com/gantry-operator/gantry/internal/failure"
 	"github.com/gantry-operator/gantry/internal/kube"
 	"github.com/gantry-operator/gantry/internal/pod"
 )
 
 // workspaceKubeconfig is the kubeconfig of a Stack as its Workspace knows it: another Stack's output is a Secret to it.
-func workspaceKubeconfig(stack *pulumiv1.Stack) (*autov1alpha1.KubeconfigSource, error) {
+func workspaceKubeconfig(stack *pulumiv1.Stack) *autov1alpha1.KubeconfigSource {
 	from := stack.Spec.Kubeconfig
 	if from == nil {
-		return nil, nil
+		return nil
 	}
-	invalid := func(field, problem string) error {
-		return failure.NewTerminal(pulumiv1.ReasonSpecInvalid, "spec.kubeconfig.%s: %s", field, problem)
-	}
-	switch {
-	case (from.Type == pulumiv1.KubeconfigSecret) != (from.SecretRef != nil):
-		return nil, invalid("secretRef", "is needed with type Secret, and only then")
-	case (from.Type == pulumiv1.KubeconfigStackOutput) != (from.StackRef != nil):
-		return nil, invalid("stackRef", "is needed with type StackOutput, and only then")
-	case from.StackRef == nil:
-		return &autov1alpha1.KubeconfigSource{Type: autov1alpha1.KubeconfigType(from.Type), SecretRef: from.SecretRef.DeepCopy()}, nil
-	case from.StackRef.Name == stack.Name:
-		return nil, invalid("stackRef.name", "a Stack cannot take its own output")
+	if outputOf(stack) == nil {
+		return &autov1alpha1.KubeconfigSource{Type: autov1alpha1.KubeconfigType(from.Type), SecretRef: from.SecretRef.DeepCopy()}
 	}
 	return &autov1alpha1.KubeconfigSource{
 		Type:      autov1alpha1.KubeconfigSecret,
 		SecretRef: &autov1alpha1.SecretKey{Name: pulumiv1.KubeconfigSecretName(stack.Name), Key: kubeconfigKey},
-	}, nil
+	}
 }
 
 // observeKubeconfig reads the output that the Stack takes its kubeconfig from, and the copy of it.

@@ -29,7 +29,7 @@ func invalidSpec(stack *pulumiv1.Stack) error {
 	for i, environment := range spec.Environment {
 		p.Text(fmt.Sprintf("spec.environment[%d]", i), environment)
 	}
-	p.Kubeconfig("spec.kubeconfig", spec.Kubeconfig)
+	checkKubeconfig(&p, stack)
 	if !deleting(stack) {
 		checkRun(&p, stack)
 	}
@@ -38,6 +38,32 @@ func invalidSpec(stack *pulumiv1.Stack) error {
 		return nil
 	}
 	return failure.NewTerminal(pulumiv1.ReasonSpecInvalid, "%s", p)
+}
+
+// checkKubeconfig checks where the kubeconfig comes from; what is not another Stack's output is the Workspace's.
+func checkKubeconfig(p *validate.Problems, stack *pulumiv1.Stack) {
+	const at = "spec.kubeconfig"
+	from := stack.Spec.Kubeconfig
+	if from == nil {
+		return
+	}
+	given := from.Type == pulumiv1.KubeconfigStackOutput
+	switch {
+	case from.SecretRef != nil && from.Type != pulumiv1.KubeconfigSecret:
+		p.Add(at+".secretRef", "is for type Secret only")
+	case from.StackRef != nil && !given:
+		p.Add(at+".stackRef", "is for type StackOutput only")
+	case given && from.StackRef == nil:
+		p.Add(at+".stackRef", "is needed with type StackOutput")
+	case given:
+		p.ObjectName(at+".stackRef.name", "Stack", from.StackRef.Name)
+		p.Text(at+".stackRef.output", from.StackRef.Output)
+		if from.StackRef.Name == stack.Name {
+			p.Add(at+".stackRef.name", "is the Stack itself, which cannot take its own output: name another one")
+		}
+	default:
+		p.Kubeconfig(at, workspaceKubeconfig(stack))
+	}
 }
 
 // checkRun checks what a destroy has no need of.
