@@ -113,7 +113,7 @@ func (r *Reconciler) releaseKubeconfig(ctx context.Context, stack client.ObjectK
 		return nil, nil
 	}
 	was := kept.DeepCopy()
-	if !controllerutil.RemoveFinalizer(kept, pulumiv1.Finalizer) {
+	if !controllerutil.RemoveFinalizer(kept, finalizerCopy) {
 		return kept, nil
 	}
 	if err := r.patchFinalizers(ctx, kept, was); client.IgnoreNotFound(err) != nil {

@@ -246,7 +246,7 @@ func TestCopyGoesWithItsUse(t *testing.T) {
 	c.reconcile()
 	c.finish("", nil)
 	c.reconcile()
-	if kept := c.kept(); kept == nil || !slices.Contains(kept.Finalizers, pulumiv1.Finalizer) {
+	if kept := c.kept(); kept == nil || !slices.Contains(kept.Finalizers, finalizerCopy) {
 		t.Fatalf("the copy is %v", kept)
 	}
 	c.edit(func(s *pulumiv1.Stack) { s.Spec.Kubeconfig, s.Generation = nil, 2 })

@@ -32,6 +32,8 @@ const (
 	kubeconfigKey = "kubeconfig"
 	// annotationOrigin on the copy says what it is a copy of.
 	annotationOrigin = "gantry.pulumi.com/origin"
+	// finalizerCopy keeps the copy. The API server takes the Stack's own finalizer for no kind of its own.
+	finalizerCopy = "gantry.pulumi.com/kubeconfig"
 	// masked is what a status shows of a secret output.
 	masked = `"[secret]"`
 	// outputsKept is for how long an Update keeps its outputs, unless a template says otherwise.
@@ -249,7 +251,7 @@ func buildCopy(stack *pulumiv1.Stack, origin, text string) *corev1.Secret {
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: stack.Namespace, Name: pulumiv1.KubeconfigSecretName(stack.Name), Labels: childLabels(stack),
-			Annotations: map[string]string{annotationOrigin: origin}, Finalizers: []string{pulumiv1.Finalizer},
+			Annotations: map[string]string{annotationOrigin: origin}, Finalizers: []string{finalizerCopy},
 			OwnerReferences: []metav1.OwnerReference{owner},
 		},
 		Data: map[string][]byte{kubeconfigKey: []byte(text)},

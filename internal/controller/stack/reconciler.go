@@ -81,7 +81,7 @@ func (r *Reconciler) step(ctx context.Context, stack *pulumiv1.Stack) (time.Dura
 	}
 	step := Plan(observed, r.Clock.Now())
 	if err := r.take(ctx, stack, observed, &step); err != nil {
-		return step.After, err
+		return 0, err
 	}
 	underWay := step.Update
 	if observed.Update != nil && step.Act != Supersede {
