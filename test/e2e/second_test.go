@@ -149,20 +149,15 @@ outputs: {uid: "${far.metadata.uid}"}
 	if len(output(stack, "uid")) != len(`"00000000-0000-0000-0000-000000000000"`) {
 		t.Errorf("the namespace's UID is %s", output(stack, "uid"))
 	}
-	s.notHere(name)
+	here := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	if err := s.Client.Get(s.ctx, stage.ClusterKey(name), here); !apierrors.IsNotFound(err) {
+		t.Errorf("the namespace was made in the pod's own cluster: %v", err)
+	}
 	token := kubeconfig[strings.Index(kubeconfig, `"token":"`)+len(`"token":"`):][:64]
 	state, err := s.Shell(s.ctx, "elsewhere", "pulumi stack export --stack elsewhere")
 	s.must(err)
 	if strings.Contains(state, token) {
 		t.Error("the state holds the token of the kubeconfig in clear")
-	}
-}
-
-// notHere checks that a namespace was not made in the pod's own cluster.
-func (s *story) notHere(name string) {
-	s.t.Helper()
-	if err := s.Client.Get(s.ctx, stage.ClusterKey(name), &corev1.Namespace{}); !apierrors.IsNotFound(err) {
-		s.t.Errorf("namespace %s was made in the pod's own cluster: %v", name, err)
 	}
 }
 
@@ -182,12 +177,13 @@ func TestKubeconfigFromAnotherStack(t *testing.T) {
 }
 
 func (s *story) givenBy(name, form string) {
-	space := s.Name + "-" + name
+	// Not a namespace: the second cluster has nobody who would finish the deletion of one.
+	made := s.Name + "-" + name
 	s.program("on-"+name, `
 resources:
   far:
-    type: kubernetes:core/v1:Namespace
-    properties: {metadata: {name: `+space+`}}
+    type: kubernetes:core/v1:ConfigMap
+    properties: {metadata: {name: `+made+`, namespace: default}}
 outputs: {uid: "${far.metadata.uid}"}
 `)
 	app := s.stack("on-"+name, "on-"+name, onImage,
@@ -200,9 +196,12 @@ outputs: {uid: "${far.metadata.uid}"}
 	s.untilReady(giver)
 	s.untilReady(app)
 	if len(output(app, "uid")) != len(`"00000000-0000-0000-0000-000000000000"`) {
-		s.t.Errorf("the namespace's UID is %s", output(app, "uid"))
+		s.t.Errorf("the ConfigMap's UID is %s", output(app, "uid"))
 	}
-	s.notHere(space)
+	here := &corev1.ConfigMap{}
+	if err := s.Client.Get(s.ctx, client.ObjectKey{Namespace: metav1.NamespaceDefault, Name: made}, here); !apierrors.IsNotFound(err) {
+		s.t.Errorf("the ConfigMap was made in the pod's own cluster: %v", err)
+	}
 	s.updates(app.Name, 1)
 
 	s.t.Log("the same again runs nothing, another value does")
