@@ -120,7 +120,7 @@ func TestPulumiCloud(t *testing.T) {
 	stack := s.stack("hello", "hello", onImage, c.overlay("acme/hello/dev"), `{spec: {workspaceTemplate: {spec: {idleTimeout: 1s}}}}`)
 	s.untilReady(stack)
 	link := "http://" + pulumicloud.Console + "/acme/hello/dev/updates/1"
-	if got := string(stack.Status.LastUpdate.Permalink); got != link {
+	if got := stack.Status.LastUpdate.Permalink; got != link {
 		t.Errorf("the Stack's permalink is %q, want %s", got, link)
 	}
 	update := s.updates("hello", 1)[0]
