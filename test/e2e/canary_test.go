@@ -19,8 +19,9 @@ import (
 	"github.com/gantry-operator/gantry/test/e2e/stage"
 )
 
-// guarding has a secret in itself, uses all that it is given, and fails with them in its words when it is told to. The
-// pause is for looking at processes.
+// guarding has a secret in itself, uses all that it is given, and fails with what it is given in its words when it is told
+// to: of a secret of the program's own making, Pulumi does not hide what a provider says. The pause is for looking at
+// processes.
 const guarding = `
 config: {old: {type: string}, literal: {type: string}, mounted: {type: string}, esc: {type: string}, fail: {type: boolean, default: false}}
 variables:
@@ -30,7 +31,7 @@ resources:
   pause: {type: testing:index:Sleep, properties: {seconds: 6, label: pause}}
   bad:
     type: testing:index:Fail
-    properties: {fail: "${fail}", message: "refused: ${own} ${old} ${literal} ${mounted} ${esc}"}
+    properties: {fail: "${fail}", message: "refused: ${old} ${literal} ${mounted} ${esc}"}
 outputs: {secret: "${kept.value}", own: "${own}", plain: fine}
 `
 

@@ -58,8 +58,9 @@ func unsaved(diagnostics []engine.Diagnostic) bool {
 // empty says that something failed, without what.
 var empty = regexp.MustCompile(`^(error: )?(update|up|preview|refresh|destroy|resource operations?) (failed|canceled)\.?$`)
 
-// isNoise says that a line of the CLI is of no use to people who look for a cause.
+// isNoise says that a line of the CLI is of no use to people who look for a cause. A snapshot mismatch is what the CLI
+// finds when it checks its two ways of writing the state against each other; it shows it to nobody either.
 func isNoise(line string) bool {
 	line = strings.TrimSpace(line)
-	return line == "" || empty.MatchString(line) || strings.HasPrefix(line, "warning:")
+	return line == "" || empty.MatchString(line) || strings.HasPrefix(line, "warning:") || strings.HasPrefix(line, "snapshot mismatch: ")
 }

@@ -33,6 +33,7 @@ func TestEngineMessage(t *testing.T) {
 			reason: "the resource and the provider's words come first, and noise not at all",
 			events: []apitype.EngineEvent{
 				diagnostic(whole, "update failed"), diagnostic("", "Duplicate"), diagnostic(bucket, "error: access denied\n"),
+				{ErrorEvent: &apitype.ErrorEvent{Error: "snapshot mismatch: actual and expected resources differ"}},
 			},
 			want: bucket + ": access denied\nDuplicate",
 		},
@@ -52,6 +53,11 @@ func TestEngineMessage(t *testing.T) {
 			reason: "without events the CLI's error is what there is",
 			ending: cli.Ending{Code: 255, Stderr: "warning: old\nerror: no changes were expected\nbut some were proposed"},
 			want:   "no changes were expected\nbut some were proposed",
+		},
+		"RefersBack": {
+			reason: "what the CLI refers back to is told too",
+			ending: cli.Ending{Code: 1, Stderr: "warning: old\n[404] Not Found: Environment 'a' not found\nerror: opening environment: too many errors"},
+			want:   "opening environment: too many errors: [404] Not Found: Environment 'a' not found",
 		},
 		"NoError": {
 			reason: "without an error the last lines are",
