@@ -105,14 +105,14 @@ EXAMPLE_IMAGES := bin/images/example-pulumi bin/images/example-app bin/images/ex
 load-examples: $(EXAMPLE_IMAGES:%=%/index.json) bin/cluster
 	@bin/cluster load $(EXAMPLE_IMAGES)
 
-bin/images/example-pulumi/index.json: $(EXAMPLE_LAYERS) bin/imagetool
+bin/images/example-pulumi/index.json: make/images.mk $(EXAMPLE_LAYERS) bin/imagetool
 	@$(call say,write the images of the examples)
 	@bin/imagetool image $(@D) --name docker.io/pulumi/pulumi:3.202.0-nonroot $(PULUMI_IMAGE) $(EXAMPLE_CLOUD) $(EXAMPLE_LAYERS:%=--layer %)
 
 bin/layers/app.tar: bin/imagetool $(shell find test/images/app -type f)
 	@bin/imagetool tree $@ test/images/app /home/pulumi=1000:1000:755
 
-bin/images/example-app/index.json: $(EXAMPLE_LAYERS) bin/layers/app.tar bin/imagetool
+bin/images/example-app/index.json: make/images.mk $(EXAMPLE_LAYERS) bin/layers/app.tar bin/imagetool
 	@bin/imagetool image $(@D) --name localhost:5000/pulumi-and-app:latest $(PULUMI_IMAGE) $(EXAMPLE_CLOUD) $(EXAMPLE_LAYERS:%=--layer %) --layer bin/layers/app.tar
 
 # What a Deployment of the examples runs only has to start.
