@@ -233,12 +233,13 @@ func (e *exampleStory) previewDemo() {
 	}
 }
 
-// notSupported applies what needs a source that cannot be had yet, and reads that it is said.
+// notSupported applies what needs a source that cannot be had yet, or has a gap to fill in, and reads that it is said.
 func (e *exampleStory) notSupported() {
 	e.apply("git-source/stack.yaml", "flux-source/stack.yaml", "structured-config/inline-config.yaml", "structured-config/configmap-config.yaml")
 	for name, words := range map[string]string{
-		"random-yaml-git": "git sources", "structured-config-inline": "git sources", "structured-config-configmap": "git sources",
-		"random-yaml-flux": "Flux sources",
+		"random-yaml-git": "git sources", "random-yaml-flux": "Flux sources",
+		// The organization is for the reader to fill in. With it they would say the same as the first.
+		"structured-config-inline": "<your-org>/aws-ts-s3-folder/dev", "structured-config-configmap": "<your-org>/aws-ts-s3-folder/dev",
 	} {
 		stack := e.Stack(name)
 		e.until(stack, "to say that it is not supported", func() bool {
