@@ -1193,9 +1193,11 @@ type Options struct {
 	Remove           bool     `protobuf:"varint,9,opt,name=remove,proto3" json:"remove,omitempty"`
 	RunProgram       bool     `protobuf:"varint,10,opt,name=run_program,json=runProgram,proto3" json:"run_program,omitempty"`
 	// log_level is the CLI's verbosity; 0 is off.
-	LogLevel      int32 `protobuf:"varint,11,opt,name=log_level,json=logLevel,proto3" json:"log_level,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	LogLevel int32 `protobuf:"varint,11,opt,name=log_level,json=logLevel,proto3" json:"log_level,omitempty"`
+	// expect_no_refresh_changes, with refresh, looks first whether a refresh would change anything, and fails if so.
+	ExpectNoRefreshChanges bool `protobuf:"varint,12,opt,name=expect_no_refresh_changes,json=expectNoRefreshChanges,proto3" json:"expect_no_refresh_changes,omitempty"`
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
 }
 
 func (x *Options) Reset() {
@@ -1303,6 +1305,13 @@ func (x *Options) GetLogLevel() int32 {
 		return x.LogLevel
 	}
 	return 0
+}
+
+func (x *Options) GetExpectNoRefreshChanges() bool {
+	if x != nil {
+		return x.ExpectNoRefreshChanges
+	}
+	return false
 }
 
 // Kubeconfig says what the configuration kubernetes:kubeconfig is to be where the user set none.
@@ -1771,7 +1780,7 @@ const file_internal_operation_session_proto_rawDesc = "" +
 	"\aforeign\x18\x04 \x01(\bR\aforeign\";\n" +
 	"\vProjectInfo\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\aruntime\x18\x02 \x01(\tR\aruntime\"\xe6\x02\n" +
+	"\aruntime\x18\x02 \x01(\tR\aruntime\"\xa1\x03\n" +
 	"\aOptions\x12\x1a\n" +
 	"\bparallel\x18\x01 \x01(\x05R\bparallel\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12*\n" +
@@ -1785,7 +1794,8 @@ const file_internal_operation_session_proto_rawDesc = "" +
 	"\vrun_program\x18\n" +
 	" \x01(\bR\n" +
 	"runProgram\x12\x1b\n" +
-	"\tlog_level\x18\v \x01(\x05R\blogLevel\"\x86\x01\n" +
+	"\tlog_level\x18\v \x01(\x05R\blogLevel\x129\n" +
+	"\x19expect_no_refresh_changes\x18\f \x01(\bR\x16expectNoRefreshChanges\"\x86\x01\n" +
 	"\n" +
 	"Kubeconfig\x128\n" +
 	"\x04mode\x18\x01 \x01(\x0e2$.gantry.operation.v1.Kubeconfig.ModeR\x04mode\x12\x12\n" +

@@ -30,6 +30,12 @@ func (b Backoff) After(failures int64) time.Duration {
 	return time.Duration(wait)
 }
 
+// Seconds is n seconds, and a hundred years for more than that, so that no number of a spec's overflows.
+func Seconds(n int64) time.Duration {
+	const most = 100 * 365 * 24 * 60 * 60
+	return time.Duration(min(n, most)) * time.Second
+}
+
 // Jitter lengthens d by up to a tenth, by an amount that depends on nothing but the seed.
 func Jitter(d time.Duration, seed string) time.Duration {
 	h := fnv.New32a()

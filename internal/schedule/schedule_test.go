@@ -1,6 +1,7 @@
 package schedule_test
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -49,6 +50,17 @@ func TestJitter(t *testing.T) {
 	}
 	if len(seen) < 2 {
 		t.Error("all seeds gave the same jitter")
+	}
+}
+
+func TestSeconds(t *testing.T) {
+	for n, want := range map[int64]time.Duration{-5: -5 * time.Second, 0: 0, 90: 90 * time.Second} {
+		if got := schedule.Seconds(n); got != want {
+			t.Errorf("Seconds(%d) = %s, want %s", n, got, want)
+		}
+	}
+	if got := schedule.Jitter(schedule.Seconds(math.MaxInt64), "seed"); got < 100*365*24*time.Hour {
+		t.Errorf("very many seconds, jittered, are %s", got)
 	}
 }
 

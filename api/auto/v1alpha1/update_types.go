@@ -65,6 +65,10 @@ type UpdateSpec struct {
 	// refresh the state first.
 	// +optional
 	Refresh *bool `json:"refresh,omitempty"`
+	// expectNoRefreshChanges, with refresh, looks first whether the refresh would change anything. If it would, the
+	// update fails and changes nothing.
+	// +optional
+	ExpectNoRefreshChanges *bool `json:"expectNoRefreshChanges,omitempty"`
 	// continueOnError goes on after a resource failed.
 	// +optional
 	ContinueOnError *bool `json:"continueOnError,omitempty"`

@@ -50,9 +50,12 @@ type LastUpdate struct {
 	// lastResyncTime is when the result was recorded.
 	// +optional
 	LastResyncTime metav1.Time `json:"lastResyncTime,omitempty,omitzero"`
-	// failures counts the failed attempts since the last success or change.
+	// failures counts the failures in a row since the last success or change.
 	// +optional
 	Failures int64 `json:"failures,omitempty"`
+	// attempts counts those of the failures that are not tried again for ever: after four of them the Stack stalls.
+	// +optional
+	Attempts int64 `json:"attempts,omitempty"`
 	// reason of the failure, in one word.
 	// +optional
 	Reason string `json:"reason,omitempty"`

@@ -89,7 +89,7 @@ type StackSpec struct {
 	// +optional
 	Refresh bool `json:"refresh,omitempty"`
 
-	// expectNoRefreshChanges makes it a failure if a refresh finds changes.
+	// expectNoRefreshChanges, with refresh, makes it a failure if the refresh would change anything; nothing is done then.
 	// +optional
 	ExpectNoRefreshChanges bool `json:"expectNoRefreshChanges,omitempty"`
 
@@ -101,7 +101,8 @@ type StackSpec struct {
 	// +optional
 	RunProgram bool `json:"runProgram,omitempty"`
 
-	// retryOnUpdateConflict is accepted for the sake of old manifests: conflicts are always retried.
+	// retryOnUpdateConflict tries an update that met another one of the same stack again within a minute, instead of
+	// with a backoff of up to 15 minutes.
 	// +optional
 	RetryOnUpdateConflict bool `json:"retryOnUpdateConflict,omitempty"`
 
@@ -135,7 +136,7 @@ type StackSpec struct {
 	// +optional
 	UpdateTemplate *UpdateTemplate `json:"updateTemplate,omitempty"`
 
-	// retryMaxBackoffDurationSeconds caps the time between retries. Default: 86400.
+	// retryMaxBackoffDurationSeconds caps the time between retries. Default: 86400; 900 for causes that pass by themselves.
 	// +optional
 	RetryMaxBackoffDurationSeconds int64 `json:"retryMaxBackoffDurationSeconds,omitempty"`
 

@@ -1,8 +1,13 @@
 package v1
 
 import (
+	"encoding/json"
+	"maps"
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	kjson "k8s.io/apimachinery/pkg/util/json"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 )
@@ -157,4 +162,26 @@ type TemplateObjectMeta struct {
 	// annotations to add.
 	// +optional
 	Annotations map[string]string `json:"annotations,omitempty"`
+
+	// Others names the other metadata that was given. It is never stored.
+	Others []string `json:"-"`
+}
+
+// UnmarshalJSON reads what is used, and names the rest.
+func (m *TemplateObjectMeta) UnmarshalJSON(data []byte) error {
+	type plain TemplateObjectMeta
+	if err := kjson.Unmarshal(data, (*plain)(m)); err != nil {
+		return err
+	}
+	var all map[string]json.RawMessage
+	if err := kjson.Unmarshal(data, &all); err != nil {
+		return err
+	}
+	m.Others = nil
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if name != "labels" && name != "annotations" && string(all[name]) != "null" {
+			m.Others = append(m.Others, name)
+		}
+	}
+	return nil
 }

@@ -53,6 +53,20 @@ func OperationArgs(op *operation.Operation, eventLog string) []string {
 	return append(args, verbosity(o.GetLogLevel())...)
 }
 
+// DriftArgs are the arguments that look, without changing anything, whether a refresh would change something of what the
+// operation is about.
+func DriftArgs(op *operation.Operation, eventLog string) []string {
+	o := op.GetOptions()
+	args := arguments{"refresh", "--preview-only", "--expect-no-changes",
+		"--stack=" + op.GetStack().GetName(), "--non-interactive", "--color=never",
+		"--suppress-progress", "--suppress-outputs", "--event-log=" + eventLog}
+	args.when(o.GetParallel() > 0, "--parallel="+strconv.Itoa(int(o.GetParallel())))
+	args.each("--target=", o.GetTarget())
+	args.when(o.GetTargetDependents(), "--target-dependents")
+	args.when(o.GetRunProgram(), "--run-program")
+	return append(args, verbosity(o.GetLogLevel())...)
+}
+
 // SelectArgs are the arguments that select a stack, and make it if it is to be made where it is not there.
 func SelectArgs(stack *operation.Stack, create bool) []string {
 	args := arguments{"stack", "select", "--stack=" + stack.GetName(), "--non-interactive", "--color=never"}

@@ -78,6 +78,18 @@ func TestOperationArgs(t *testing.T) {
 	}
 }
 
+func TestDriftArgs(t *testing.T) {
+	op := &operation.Operation{Type: operation.Type_UP, Options: all(), Stack: &operation.Stack{Name: "org/dev"}}
+	want := []string{
+		"refresh", "--preview-only", "--expect-no-changes", "--stack=org/dev", "--non-interactive", "--color=never",
+		"--suppress-progress", "--suppress-outputs", "--event-log=/share/drift.json", "--parallel=4", "--target=urn:b", "--target=urn:c",
+		"--target-dependents", "--run-program", "--verbose=9", "--logtostderr", "--logflow",
+	}
+	if diff := cmp.Diff(want, cli.DriftArgs(op, "/share/drift.json")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestSelectArgs(t *testing.T) {
 	cases := map[string]struct {
 		stack *operation.Stack

@@ -15,6 +15,17 @@ type Diagnostic struct {
 	URN string
 	// Message is the provider's or the engine's.
 	Message string
+	// Policy says that it is a policy's verdict.
+	Policy bool
+}
+
+// Change is what was, or would be, done to a resource.
+type Change struct {
+	URN string
+	// Op is the engine's word: create, update, delete, ….
+	Op string
+	// Properties that differ, where the engine says so.
+	Properties []string
 }
 
 // Tracker takes one event after the other and knows the sum of them.
@@ -26,6 +37,7 @@ type Tracker struct {
 	failed   []string
 	outputs  map[string]any
 	changes  map[string]int32
+	changed  []Change
 	result   apitype.OperationResult
 }
 
@@ -78,6 +90,9 @@ func (t *Tracker) Errors() []Diagnostic { return slices.Clone(t.errors) }
 // Failed are the URNs of the resources whose step failed.
 func (t *Tracker) Failed() []string { return slices.Clone(t.failed) }
 
+// Changed are the resources that did not stay as they were on record, the stack itself and providers left out.
+func (t *Tracker) Changed() []Change { return slices.Clone(t.changed) }
+
 // Changes counts resources by what was done to them.
 func (t *Tracker) Changes() map[string]int32 { return t.changes }
 
@@ -96,6 +111,9 @@ func (t *Tracker) end(step apitype.StepEventMetadata) {
 	t.land(step.URN)
 	if !internal(step.Type) {
 		t.done[step.URN] = struct{}{}
+		if step.Op != apitype.OpSame && step.Op != apitype.OpRefresh {
+			t.changed = append(t.changed, Change{URN: step.URN, Op: string(step.Op), Properties: step.Diffs})
+		}
 	}
 	if step.Type == stackType && step.New != nil {
 		t.outputs = step.New.Outputs
@@ -121,16 +139,17 @@ func (t *Tracker) diagnose(d *apitype.DiagnosticEvent) {
 		return
 	}
 	message := plain(d.Message)
-	if message == "" || slices.Contains(t.errors, Diagnostic{d.URN, message}) {
+	diagnostic := Diagnostic{URN: d.URN, Message: message}
+	if message == "" || slices.Contains(t.errors, diagnostic) {
 		return
 	}
-	t.errors = append(t.errors, Diagnostic{d.URN, message})
+	t.errors = append(t.errors, diagnostic)
 }
 
 func (t *Tracker) policy(p *apitype.PolicyEvent) {
 	if p.EnforcementLevel == "mandatory" {
-		t.errors = append(t.errors, Diagnostic{p.ResourceURN,
-			"policy " + p.PolicyPackName + " " + p.PolicyName + ": " + plain(p.Message)})
+		t.errors = append(t.errors, Diagnostic{URN: p.ResourceURN, Policy: true,
+			Message: "policy " + p.PolicyPackName + " " + p.PolicyName + ": " + plain(p.Message)})
 	}
 }
 

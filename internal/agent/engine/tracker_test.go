@@ -122,7 +122,7 @@ func TestErrors(t *testing.T) {
 		failed("a"), failed("a"),
 		`{"summaryEvent":{"resourceChanges":{"create":2,"same":1},"result":"failed"}}`,
 	)
-	want := []engine.Diagnostic{{URN: urn + "a", Message: "namespaces is forbidden"}, {URN: urn + "b", Message: "policy pack p: no"}}
+	want := []engine.Diagnostic{{URN: urn + "a", Message: "namespaces is forbidden"}, {URN: urn + "b", Message: "policy pack p: no", Policy: true}}
 	if diff := cmp.Diff(want, tracker.Errors()); diff != "" {
 		t.Errorf("errors (-want +got):\n%s", diff)
 	}
@@ -131,6 +131,16 @@ func TestErrors(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]int32{"create": 2, "same": 1}, tracker.Changes()); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+}
+
+func TestChanged(t *testing.T) {
+	updated := strings.Replace(outputs("update", "b"), `"op"`, `"diffs":["content"],"op"`, 1)
+	tracker := track(t, pre("refresh", "a"), outputs("same", "a"), pre("refresh", "b"), updated, pre("refresh", "c"), outputs("delete", "c"),
+		`{"resOutputsEvent":{"metadata":{"op":"update","urn":`+stack+`}}}`)
+	want := []engine.Change{{URN: urn + "b", Op: "update", Properties: []string{"content"}}, {URN: urn + "c", Op: "delete"}}
+	if diff := cmp.Diff(want, tracker.Changed()); diff != "" {
+		t.Errorf("changed (-want +got):\n%s", diff)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gantry-operator/gantry/internal/agent/cli"
 	"github.com/gantry-operator/gantry/internal/agent/engine"
 	"github.com/gantry-operator/gantry/internal/operation"
 )
@@ -54,6 +55,32 @@ func unsaved(diagnostics []engine.Diagnostic) bool {
 		return strings.Contains(d.Message, "failed to save snapshot")
 	})
 }
+
+// causes are what an operation failed of, each for itself: the engine's errors, without those that only follow from
+// others; or, where it told of none, the CLI's last words. A verdict of a policy is nothing that passes: lasts says so.
+func causes(tracker *engine.Tracker, ending cli.Ending) (texts []string, lasts bool) {
+	for _, diagnostic := range tracker.Errors() {
+		lasts = lasts || diagnostic.Policy
+		if !isNoise(diagnostic.Message) && !follows.MatchString(diagnostic.Message) {
+			texts = append(texts, diagnostic.Message)
+		}
+	}
+	if len(texts) == 0 {
+		texts = []string{lastWords(ending)}
+	}
+	return texts, lasts
+}
+
+// passes tells whether a failed operation may succeed later with nothing changed: every one of its causes is transient.
+// Where one is not, trying for ever would only hide it.
+func passes(tracker *engine.Tracker, ending cli.Ending) bool {
+	texts, lasts := causes(tracker, ending)
+	return !lasts && !slices.ContainsFunc(texts, func(text string) bool { return !transient(text) })
+}
+
+// follows says that an error is but the consequence of another one: the program learns that a resource was not made.
+var follows = regexp.MustCompile(`(?i)^(error: )?(resource monitor shut ?down|(an unhandled error occurred: )?program exited with non-zero exit code|update canceled|BAIL)|` +
+	`\bresource \S+ \[\S+\] failed to register\b|\bfailed to register new resource\b|\bresource registration failed\b`)
 
 // empty says that something failed, without what.
 var empty = regexp.MustCompile(`^(error: )?(update|up|preview|refresh|destroy|resource operations?) (failed|canceled)\.?$`)

@@ -43,8 +43,14 @@ func fail(ctx context.Context, result *operation.Result, run *run, f failure) {
 	case operating:
 		result.Message = engineMessage(run.tracker, ending)
 		words += "\n" + result.Message
+		if passes(run.tracker, ending) {
+			f.reason = operation.ReasonTransient
+		}
 	default:
 		result.Message = f.err.Error()
+		if process && transient(result.Message) {
+			f.reason = operation.ReasonTransient
+		}
 	}
 	result.Outcome, result.Reason = operation.Outcome_FAILED, classify(words, f.reason)
 	if result.GetReason() == operation.ReasonInvalidAccessToken {

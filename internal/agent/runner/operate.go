@@ -17,9 +17,9 @@ import (
 
 // operate runs the operation's one process and follows its events.
 func (r *Runner) operate(ctx context.Context, run *run) error {
-	path := r.eventLog(run.op.GetUid())
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("make a place for the engine's events: %w", err)
+	path, err := r.newEventLog(run.op.GetUid())
+	if err != nil {
+		return err
 	}
 	defer r.forget(path)
 	log := engine.NewLog(path)
@@ -148,6 +148,15 @@ func (r *Runner) Trace(uid string) string {
 
 // eventLog is where the engine's events of an operation go.
 func (r *Runner) eventLog(uid string) string { return filepath.Join(r.State, "events", uid+".json") }
+
+// newEventLog makes a place for an event log.
+func (r *Runner) newEventLog(uid string) (string, error) {
+	path := r.eventLog(uid)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", fmt.Errorf("make a place for the engine's events: %w", err)
+	}
+	return path, nil
+}
 
 // forget removes an event log.
 func (r *Runner) forget(path string) {

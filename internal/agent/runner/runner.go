@@ -80,6 +80,7 @@ func (r *Runner) steps(op *operation.Operation) []step {
 		{operation.PhaseInstall, "installing what the program needs", operation.ReasonInstallationFailed, r.install},
 		{operation.PhaseConfigure, "selecting the stack", operation.ReasonInitializationFailed, r.selectStack},
 		{operation.PhaseConfigure, "configuring the stack", operation.ReasonInitializationFailed, r.configure},
+		{operation.PhaseOperation, "looking for changes made outside of Pulumi", operation.ReasonFailed, r.checkDrift},
 		{operation.PhaseOperation, "starting " + cli.Name(op.GetType()), operation.ReasonFailed, r.operate},
 	}
 }

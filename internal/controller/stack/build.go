@@ -108,6 +108,9 @@ func buildUpdate(o Observed, step Step, workspace *autov1alpha1.Workspace) (*aut
 		update.Spec.RunProgram = new(stack.Spec.RunProgram)
 	} else {
 		update.Spec.Refresh = new(stack.Spec.Refresh)
+		if stack.Spec.ExpectNoRefreshChanges {
+			update.Spec.ExpectNoRefreshChanges = new(true)
+		}
 		update.Spec.Target = stack.Spec.Targets
 		update.Spec.TargetDependents = new(stack.Spec.TargetDependents)
 	}

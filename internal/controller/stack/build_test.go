@@ -61,6 +61,19 @@ func TestBuild(t *testing.T) {
 	}
 }
 
+func TestDriftIsLookedForWhereItIsAskedFor(t *testing.T) {
+	stack := demo(func(s *pulumiv1.Stack) { s.Spec.Refresh, s.Spec.ExpectNoRefreshChanges = true, true })
+	for kind, want := range map[autov1alpha1.UpdateType]bool{autov1alpha1.UpUpdate: true, autov1alpha1.PreviewUpdate: true, autov1alpha1.DestroyUpdate: false} {
+		update, err := buildUpdate(Observed{Stack: stack}, Step{Type: kind}, &autov1alpha1.Workspace{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := update.Spec.ExpectNoRefreshChanges; (got != nil && *got) != want {
+			t.Errorf("%s: expectNoRefreshChanges is %v, want %v", kind, got, want)
+		}
+	}
+}
+
 func TestBuildRefusesWhatCannotWork(t *testing.T) {
 	cases := map[string]struct {
 		template pulumiv1.WorkspaceTemplateSpec

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
@@ -35,6 +36,15 @@ func updateEnded(last *pulumiv1.LastUpdate) notice {
 // configInvalid: the spec cannot work as it is.
 func configInvalid(state conditions.State) notice {
 	return notice{corev1.EventTypeWarning, pulumiv1.EventStackConfigInvalid, "Validate", state.Message()}
+}
+
+// fieldsIgnored: the spec has fields that do nothing, which was not said before.
+func fieldsIgnored(was, is []metav1.Condition) []notice {
+	fields := conditions.NewlyIgnored(was, is)
+	if fields == "" {
+		return nil
+	}
+	return []notice{{corev1.EventTypeWarning, autov1alpha1.ConditionTypeFieldsIgnored, "Validate", fields}}
 }
 
 // notStarting: something keeps the Stack from running that its spec, its namespace or its cluster has to mend.

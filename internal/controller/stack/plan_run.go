@@ -69,7 +69,7 @@ func reasonAfterSuccess(o Observed, last *pulumiv1.LastUpdate, now time.Time) (s
 	if !o.Stack.Spec.ContinueResyncOnCommitMatch {
 		return "", 0
 	}
-	frequency := schedule.Jitter(max(minResync, time.Duration(o.Stack.Spec.ResyncFrequencySeconds)*time.Second), string(o.Stack.UID))
+	frequency := schedule.Jitter(max(minResync, schedule.Seconds(o.Stack.Spec.ResyncFrequencySeconds)), string(o.Stack.UID))
 	if now.Sub(last.LastResyncTime.Time) >= frequency {
 		return fmt.Sprintf("Resync time elapsed: %s", frequency.Round(time.Second)), 0
 	}

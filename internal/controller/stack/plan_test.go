@@ -56,6 +56,9 @@ func failed(reason string, failures int64, ago time.Duration) func(*Observed) {
 	return func(o *Observed) {
 		last := o.Stack.Status.LastUpdate
 		last.State, last.Reason, last.Failures, last.Message = pulumiv1.FailedStackState, reason, failures, "boom"
+		if !passes(reason) {
+			last.Attempts = failures
+		}
 		last.LastResyncTime = metav1.NewTime(noon.Add(-ago))
 	}
 }

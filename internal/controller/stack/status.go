@@ -18,7 +18,8 @@ func status(o Observed, step Step, now time.Time) *pulumiv1.StackStatus {
 	s := o.Stack.Status.DeepCopy()
 	s.ObservedGeneration = o.Stack.Generation
 	s.ObservedReconcileRequest = o.Stack.Annotations[pulumiv1.AnnotationReconciliationRequest]
-	s.Conditions = conditions.Merge(s.Conditions, step.State.Conditions(o.Stack.Generation), metav1.NewTime(now))
+	want := append(step.State.Conditions(o.Stack.Generation), conditions.FieldsIgnored(ignored(&o.Stack.Spec), o.Stack.Generation)...)
+	s.Conditions = conditions.Merge(s.Conditions, want, metav1.NewTime(now))
 	adoptInputs(s.LastUpdate, o.Stack.Generation, o.Inputs)
 	if o.Update == nil || step.Act == Supersede {
 		s.CurrentUpdate = nil
@@ -64,9 +65,9 @@ func settledState(o Observed) conditions.State {
 		return conditions.Stalled(pulumiv1.ReasonUpdateFailed,
 			fmt.Sprintf("%s failed %d times; not retrying until the spec or source changes: %s", last.Type, last.Failures, last.Message))
 	case last.Type == autov1alpha1.PreviewUpdate:
-		return conditions.Reconciling(pulumiv1.ReasonPreviewFailed, fmt.Sprintf("%d preview failure(s), to be retried: %s", last.Failures, last.Message))
+		return conditions.Reconciling(pulumiv1.ReasonPreviewFailed, fmt.Sprintf("%d preview failure(s), %s: %s", last.Failures, outlook(o.Stack, last), last.Message))
 	default:
-		return conditions.Reconciling(pulumiv1.ReasonRetryingAfterFailure, fmt.Sprintf("%d update failure(s), to be retried: %s", last.Failures, last.Message))
+		return conditions.Reconciling(pulumiv1.ReasonRetryingAfterFailure, fmt.Sprintf("%d update failure(s), %s: %s", last.Failures, outlook(o.Stack, last), last.Message))
 	}
 }
 
@@ -81,12 +82,12 @@ func absorb(stack *pulumiv1.Stack, update *autov1alpha1.Update, outputs *Outputs
 		Permalink: update.Status.Permalink, LastResyncTime: completionTime(update), Inputs: current.Inputs,
 	}
 	if failed := meta.FindStatusCondition(update.Status.Conditions, autov1alpha1.UpdateConditionTypeFailed); failed != nil && failed.Status == metav1.ConditionTrue {
-		record.State, record.Reason, record.Failures = pulumiv1.FailedStackState, failed.Reason, 1
+		record.State, record.Reason = pulumiv1.FailedStackState, failed.Reason
 		record.Message, record.LastSuccessfulCommit = conditions.Bound(update.Status.Message), ""
 		if last != nil {
 			record.LastSuccessfulCommit = last.LastSuccessfulCommit
-			record.Failures = attempts(last, record)
 		}
+		count(last, record)
 	}
 	if outputs != nil && record.State == pulumiv1.SucceededStackState {
 		stack.Status.Outputs = outputs.Values
@@ -97,16 +98,19 @@ func absorb(stack *pulumiv1.Stack, update *autov1alpha1.Update, outputs *Outputs
 	stack.Status.LastUpdate = record
 }
 
-// attempts counts the failures in a row of the same thing: a change of the spec, the request, the source or an input
-// begins anew.
-func attempts(last, record *pulumiv1.LastUpdate) int64 {
-	same := last.State == pulumiv1.FailedStackState && last.Generation == record.Generation &&
+// count counts the failures in a row of the same thing, and those of them that are attempts: a change of the spec, the
+// request, the source or an input begins anew.
+func count(last, record *pulumiv1.LastUpdate) {
+	same := last != nil && last.State == pulumiv1.FailedStackState && last.Generation == record.Generation &&
 		last.ReconcileRequest == record.ReconcileRequest && last.LastAttemptedCommit == record.LastAttemptedCommit &&
 		len(differing(last.Inputs, record.Inputs)) == 0
 	if same {
-		return last.Failures + 1
+		record.Failures, record.Attempts = last.Failures, attempts(last)
 	}
-	return 1
+	record.Failures++
+	if !passes(record.Reason) {
+		record.Attempts++
+	}
 }
 
 // completionTime is when the Update was recorded as complete.

@@ -171,7 +171,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, stack *pulumiv1.Stack, o O
 			s.Applied = new(true)
 		}
 	}
-	news := r.news(stack, o, step)
+	news := append(r.news(stack, o, step), fieldsIgnored(stack.Status.Conditions, s.Conditions)...)
 	err := kube.ApplyStatus(ctx, r.Client, stack, kube.ManagerStackStatus, &stack.Status, s)
 	if kube.TooLarge(err) {
 		s.Outputs = withoutLarge(s.Outputs)

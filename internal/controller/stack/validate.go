@@ -85,15 +85,17 @@ func checkRun(p *validate.Problems, stack *pulumiv1.Stack) {
 	}
 }
 
-// checkTemplates checks the metadata of both templates, and the Update that a template makes.
+// checkTemplates checks the kinds and the metadata of both templates, and the Update that a template makes.
 func checkTemplates(p *validate.Problems, spec *pulumiv1.StackSpec) {
 	if t := spec.WorkspaceTemplate; t != nil {
+		checkKind(p, "spec.workspaceTemplate", t.APIVersion, t.Kind, "Workspace")
 		checkMetadata(p, "spec.workspaceTemplate.metadata", t.Metadata)
 	}
 	template := spec.UpdateTemplate
 	if template == nil {
 		return
 	}
+	checkKind(p, "spec.updateTemplate", template.APIVersion, template.Kind, "Update")
 	checkMetadata(p, "spec.updateTemplate.metadata", template.Metadata)
 	if template.Spec == nil {
 		return
@@ -111,6 +113,16 @@ func checkTemplates(p *validate.Problems, spec *pulumiv1.StackSpec) {
 		p.Duration("spec.updateTemplate.spec.ttlAfterCompleted", *ttl)
 	}
 	*p = append(*p, below("spec.updateTemplate.", validate.Update(&update.Spec))...)
+}
+
+// checkKind checks what a template says it is, where it says so.
+func checkKind(p *validate.Problems, at, apiVersion, kind, want string) {
+	if group := autov1alpha1.GroupVersion.String(); apiVersion != "" && apiVersion != group {
+		p.Add(at+".apiVersion", "%s is not %s: correct or remove it", validate.Quote(apiVersion), group)
+	}
+	if kind != "" && kind != want {
+		p.Add(at+".kind", "%s is not %s: correct or remove it", validate.Quote(kind), want)
+	}
 }
 
 func checkMetadata(p *validate.Problems, at string, metadata *pulumiv1.TemplateObjectMeta) {

@@ -64,6 +64,9 @@ func optionsOf(spec autov1alpha1.UpdateSpec, logLevel *int32) *operation.Options
 		Target:   spec.Target,
 		LogLevel: value(logLevel),
 	}
+	if spec.Type != autov1alpha1.RefreshUpdate {
+		options.ExpectNoRefreshChanges = value(spec.Refresh) && value(spec.ExpectNoRefreshChanges)
+	}
 	switch spec.Type {
 	case autov1alpha1.UpUpdate, autov1alpha1.PreviewUpdate:
 		options.ExpectNoChanges = value(spec.ExpectNoChanges)

@@ -25,6 +25,7 @@ func full(kind autov1alpha1.UpdateType) autov1alpha1.UpdateSpec {
 		WorkspaceName: workspace, StackName: "dev", Type: kind, Parallel: ptr(int32(4)), Message: ptr("why"),
 		ExpectNoChanges: ptr(true), Replace: []string{"urn:pulumi:dev::p::t::r"}, Target: []string{"urn:pulumi:dev::p::t::t"}, TargetDependents: ptr(true),
 		Refresh: ptr(true), ContinueOnError: ptr(true), Remove: ptr(true), RunProgram: ptr(true),
+		ExpectNoRefreshChanges: ptr(true),
 	}
 }
 
@@ -37,15 +38,18 @@ func TestOptionsByType(t *testing.T) {
 	tests := map[autov1alpha1.UpdateType]*operation.Options{
 		autov1alpha1.UpUpdate: common(func(o *operation.Options) {
 			o.ExpectNoChanges, o.Replace, o.TargetDependents, o.Refresh, o.ContinueOnError = true, []string{"urn:pulumi:dev::p::t::r"}, true, true, true
+			o.ExpectNoRefreshChanges = true
 		}),
 		autov1alpha1.PreviewUpdate: common(func(o *operation.Options) {
 			o.ExpectNoChanges, o.Replace, o.TargetDependents, o.Refresh = true, []string{"urn:pulumi:dev::p::t::r"}, true, true
+			o.ExpectNoRefreshChanges = true
 		}),
 		autov1alpha1.RefreshUpdate: common(func(o *operation.Options) {
 			o.ExpectNoChanges, o.RunProgram = true, true
 		}),
 		autov1alpha1.DestroyUpdate: common(func(o *operation.Options) {
 			o.TargetDependents, o.Refresh, o.ContinueOnError, o.Remove, o.RunProgram = true, true, true, true, true
+			o.ExpectNoRefreshChanges = true
 		}),
 	}
 	for kind, want := range tests {

@@ -21,6 +21,7 @@ func ignored(spec autov1alpha1.UpdateSpec) []string {
 		{"replace", len(spec.Replace) > 0, []autov1alpha1.UpdateType{up, preview}},
 		{"targetDependents", value(spec.TargetDependents), []autov1alpha1.UpdateType{up, preview, destroy}},
 		{"refresh", value(spec.Refresh), []autov1alpha1.UpdateType{up, preview, destroy}},
+		{"expectNoRefreshChanges", value(spec.ExpectNoRefreshChanges), []autov1alpha1.UpdateType{up, preview, destroy}},
 		{"continueOnError", value(spec.ContinueOnError), []autov1alpha1.UpdateType{up, destroy}},
 		{"remove", value(spec.Remove), []autov1alpha1.UpdateType{destroy}},
 		{"runProgram", value(spec.RunProgram), []autov1alpha1.UpdateType{refresh, destroy}},
@@ -32,6 +33,9 @@ func ignored(spec autov1alpha1.UpdateSpec) []string {
 				fields = append(fields, fmt.Sprintf("spec.%s: only %s knows it, not %s", option.field, either(option.known), spec.Type))
 			}
 		}
+	}
+	if value(spec.ExpectNoRefreshChanges) && !value(spec.Refresh) && spec.Type != refresh {
+		fields = append(fields, "spec.expectNoRefreshChanges: nothing is refreshed; set refresh: true")
 	}
 	if parallel := value(spec.Parallel); parallel < 0 {
 		fields = append(fields, "spec.parallel: a negative number stands for pulumi's default; give one that is at least 1, or none")

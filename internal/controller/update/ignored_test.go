@@ -19,9 +19,12 @@ func TestEveryOptionWorksOrIsReported(t *testing.T) {
 		"target":           func(s *autov1alpha1.UpdateSpec) { s.Target = []string{"urn:t"} },
 		"targetDependents": func(s *autov1alpha1.UpdateSpec) { s.TargetDependents = ptr(true) },
 		"refresh":          func(s *autov1alpha1.UpdateSpec) { s.Refresh = ptr(true) },
-		"continueOnError":  func(s *autov1alpha1.UpdateSpec) { s.ContinueOnError = ptr(true) },
-		"remove":           func(s *autov1alpha1.UpdateSpec) { s.Remove = ptr(true) },
-		"runProgram":       func(s *autov1alpha1.UpdateSpec) { s.RunProgram = ptr(true) },
+		"expectNoRefreshChanges": func(s *autov1alpha1.UpdateSpec) {
+			s.Refresh, s.ExpectNoRefreshChanges = ptr(s.Type != autov1alpha1.RefreshUpdate), ptr(true)
+		},
+		"continueOnError": func(s *autov1alpha1.UpdateSpec) { s.ContinueOnError = ptr(true) },
+		"remove":          func(s *autov1alpha1.UpdateSpec) { s.Remove = ptr(true) },
+		"runProgram":      func(s *autov1alpha1.UpdateSpec) { s.RunProgram = ptr(true) },
 	}
 	for _, kind := range []autov1alpha1.UpdateType{autov1alpha1.UpUpdate, autov1alpha1.PreviewUpdate, autov1alpha1.RefreshUpdate, autov1alpha1.DestroyUpdate} {
 		plain := autov1alpha1.UpdateSpec{WorkspaceName: workspace, StackName: "dev", Type: kind}
@@ -53,6 +56,7 @@ func TestIgnoredValues(t *testing.T) {
 		"False": {func(s *autov1alpha1.UpdateSpec) {
 			s.Remove, s.RunProgram, s.Replace = ptr(false), ptr(false), []string{}
 		}, ""},
+		"NothingRefreshed": {func(s *autov1alpha1.UpdateSpec) { s.ExpectNoRefreshChanges = ptr(true) }, "spec.expectNoRefreshChanges: nothing is refreshed"},
 		"NoLimit":          {func(s *autov1alpha1.UpdateSpec) { s.Parallel = ptr(int32(0)) }, ""},
 		"NegativeParallel": {func(s *autov1alpha1.UpdateSpec) { s.Parallel = ptr(int32(-1)) }, "spec.parallel: "},
 		"EmptyTTL":         {func(s *autov1alpha1.UpdateSpec) { s.TTLAfterCompleted = ptr("") }, ""},

@@ -1,5 +1,5 @@
 // Command pulumi-resource-testing is a Pulumi provider for tests: a resource that takes its time, one
-// that fails, and one that repeats what it is told.
+// that fails, for ever or for a while, one that repeats what it is told, and one that drifts.
 package main
 
 import (

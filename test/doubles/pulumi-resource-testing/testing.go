@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"sync"
@@ -77,12 +78,25 @@ func (t *testProvider) Create(ctx context.Context, r *pulumirpc.CreateRequest) (
 	return &pulumirpc.CreateResponse{Id: nameOf(r.GetUrn()), Properties: outputs}, nil
 }
 
-// Read returns what is on record.
+// Read returns what is on record; of a file, what it holds now. A file that is gone is a resource that is gone.
 func (t *testProvider) Read(_ context.Context, r *pulumirpc.ReadRequest) (*pulumirpc.ReadResponse, error) {
-	return &pulumirpc.ReadResponse{Id: r.GetId(), Properties: r.GetProperties(), Inputs: r.GetInputs()}, nil
+	if typeOf(r.GetUrn()) != "testing:index:File" {
+		return &pulumirpc.ReadResponse{Id: r.GetId(), Properties: r.GetProperties(), Inputs: r.GetInputs()}, nil
+	}
+	state := provider.Plain(r.GetProperties())
+	content, err := os.ReadFile(provider.Text(state, "path"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return &pulumirpc.ReadResponse{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the file: %w", err)
+	}
+	state["content"] = string(content)
+	properties, err := provider.Properties(state)
+	return &pulumirpc.ReadResponse{Id: r.GetId(), Properties: properties, Inputs: properties}, err
 }
 
-// Delete has nothing to do.
+// Delete has nothing to do: a file is left, since its replacement may be there already.
 func (t *testProvider) Delete(context.Context, *pulumirpc.DeleteRequest) (*emptypb.Empty, error) {
 	return &emptypb.Empty{}, nil
 }
@@ -95,7 +109,14 @@ func (t *testProvider) create(ctx context.Context, kind string, inputs map[strin
 		if fail, given := inputs["fail"].(bool); given && !fail {
 			return nil
 		}
+		if over := provider.Text(inputs, "until"); over != "" {
+			if _, err := os.Stat(over); err == nil {
+				return nil
+			}
+		}
 		return errors.New(fmt.Sprint(inputs["message"]))
+	case "testing:index:File":
+		return os.WriteFile(provider.Text(inputs, "path"), []byte(provider.Text(inputs, "content")), 0o644)
 	case "testing:index:Echo":
 		return nil
 	default:

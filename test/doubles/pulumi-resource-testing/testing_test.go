@@ -62,6 +62,46 @@ func TestFail(t *testing.T) {
 	}
 }
 
+func TestFailEndsWhenItsFileExists(t *testing.T) {
+	plugin := newTestProvider("", "")
+	over := filepath.Join(t.TempDir(), "over")
+	inputs := map[string]any{"message": "busy", "until": over}
+	if _, err := create(t, plugin, "Fail", inputs); err == nil || err.Error() != "busy" {
+		t.Errorf("before: %v", err)
+	}
+	if err := os.WriteFile(over, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := create(t, plugin, "Fail", inputs); err != nil {
+		t.Errorf("after: %v", err)
+	}
+}
+
+func TestFileDrifts(t *testing.T) {
+	plugin := newTestProvider("", "")
+	path := filepath.Join(t.TempDir(), "file")
+	made, err := create(t, plugin, "File", map[string]any{"path": path, "content": "one"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "one" {
+		t.Errorf("created: %q, %v", text, err)
+	}
+	if err := os.WriteFile(path, []byte("two"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	request := &pulumirpc.ReadRequest{Id: made.GetId(), Urn: "urn:pulumi:dev::demo::testing:index:File::one", Properties: made.GetProperties()}
+	if read, err := plugin.Read(t.Context(), request); err != nil || read.GetId() == "" || read.GetInputs().AsMap()["content"] != "two" {
+		t.Errorf("drifted: %v, %v", read, err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if read, err := plugin.Read(t.Context(), request); err != nil || read.GetId() != "" {
+		t.Errorf("gone: %v, %v", read, err)
+	}
+}
+
 func TestEchoMarksSecrets(t *testing.T) {
 	plugin := newTestProvider("", "")
 	open, err := create(t, plugin, "Echo", map[string]any{"value": "v"})

@@ -1,0 +1,53 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gantry-operator/gantry/internal/agent/cli"
+	"github.com/gantry-operator/gantry/internal/agent/engine"
+)
+
+// checkDrift fails an operation that is to find nothing to refresh, before it changes anything, where there is something.
+func (r *Runner) checkDrift(ctx context.Context, run *run) error {
+	if options := run.op.GetOptions(); !options.GetExpectNoRefreshChanges() || !options.GetRefresh() {
+		return nil
+	}
+	path, err := r.newEventLog(run.op.GetUid() + "-drift")
+	if err != nil {
+		return err
+	}
+	defer r.forget(path)
+	ending, err := r.CLI.Run(ctx, r.in(run, cli.Command{Args: cli.DriftArgs(run.op, path), What: "refresh --preview-only"}))
+	if err != nil {
+		return err
+	}
+	tracker := engine.NewTracker()
+	if err := engine.NewLog(path).Drain(tracker); err != nil {
+		return err
+	}
+	if changed := tracker.Changed(); len(changed) > 0 {
+		return errors.New(driftMessage(changed))
+	}
+	if !ending.Succeeded() {
+		// The refresh itself failed: what the engine says of that is the cause.
+		run.tracker, run.ending = tracker, ending
+		return &processError{command: "refresh --preview-only", ending: ending}
+	}
+	return nil
+}
+
+// driftMessage names the resources that are not as they are on record.
+func driftMessage(changed []engine.Change) string {
+	lines := []string{fmt.Sprintf("expectNoRefreshChanges: %d resources were changed outside of Pulumi, so that nothing was done:", len(changed))}
+	for _, change := range changed {
+		line := change.URN + ": refresh would " + change.Op + " it"
+		if len(change.Properties) > 0 {
+			line += " (" + strings.Join(change.Properties, ", ") + ")"
+		}
+		lines = append(lines, line)
+	}
+	return several(lines)
+}
