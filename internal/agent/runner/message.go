@@ -21,6 +21,13 @@ type failure struct {
 	err    error
 }
 
+// transient takes the failure for one that may pass by itself, if it does.
+func (f *failure) transient(passes bool) {
+	if passes {
+		f.reason = operation.ReasonTransient
+	}
+}
+
 // fail makes the result of a run that did not succeed.
 func fail(ctx context.Context, result *operation.Result, run *run, f failure) {
 	ending, process := endingOf(f.err)
@@ -43,14 +50,10 @@ func fail(ctx context.Context, result *operation.Result, run *run, f failure) {
 	case operating:
 		result.Message = engineMessage(run.tracker, ending)
 		words += "\n" + result.Message
-		if passes(run.tracker, ending) {
-			f.reason = operation.ReasonTransient
-		}
+		f.transient(passes(run.tracker, ending))
 	default:
 		result.Message = f.err.Error()
-		if process && transient(result.Message) {
-			f.reason = operation.ReasonTransient
-		}
+		f.transient(process && transient(result.Message))
 	}
 	result.Outcome, result.Reason = operation.Outcome_FAILED, classify(words, f.reason)
 	if result.GetReason() == operation.ReasonInvalidAccessToken {
