@@ -27,8 +27,8 @@ outputs:
 `
 	// impatient tries again soon, each time in a new pod, which sees a ConfigMap that was not there before.
 	impatient = `{spec: {retryMaxBackoffDurationSeconds: 1, workspaceTemplate: {spec: {idleTimeout: 0s, podTemplate: {spec: {
-  containers: [{name: pulumi, volumeMounts: [{name: outage, mountPath: /outage}]}],
-  volumes: [{name: outage, configMap: {name: outage, optional: true}}]}}}}}}`
+  containers: [{name: pulumi, volumeMounts: [{name: state, mountPath: /state}, {name: outage, mountPath: /outage}]}],
+  volumes: [{name: state, persistentVolumeClaim: {claimName: state}}, {name: outage, configMap: {name: outage, optional: true}}]}}}}}}`
 )
 
 // A provider that is out of order is tried again for ever: far more often than a program that fails.
