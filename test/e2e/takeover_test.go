@@ -1,0 +1,391 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/test/e2e/stage"
+)
+
+// settingsOfStack is a program that makes a ConfigMap named as the stack.
+const settingsOfStack = `
+resources:
+  settings:
+    type: kubernetes:core/v1:ConfigMap
+    properties:
+      metadata: {name: "${pulumi.stack}"}
+      data: {colour: blue}
+outputs:
+  colour: ${settings.data.colour}
+`
+
+// pulumiByHand runs `pulumi up` for several stacks, with nothing of Gantry's: their states are what PKO's agents made.
+const pulumiByHand = `
+apiVersion: v1
+kind: Pod
+metadata: {name: by-hand}
+spec:
+  terminationGracePeriodSeconds: 1
+  securityContext: {runAsNonRoot: true, runAsUser: 1000, runAsGroup: 1000, seccompProfile: {type: RuntimeDefault}}
+  containers:
+  - name: pulumi
+    image: ` + image + `
+    command:
+    - sh
+    - -euc
+    - |
+      mkdir /tmp/program; cd /tmp/program; printf %s "$PROGRAM" >Pulumi.yaml
+      for stack in $STACKS; do pulumi stack select --create $stack; pulumi up --yes --skip-preview --stack $stack; done
+      touch /tmp/done; exec sleep 3600
+    env:
+    - {name: PULUMI_BACKEND_URL, value: "file:///state"}
+    - {name: PULUMI_CONFIG_PASSPHRASE, valueFrom: {secretKeyRef: {name: passphrase, key: passphrase}}}
+    readinessProbe: {exec: {command: [test, -e, /tmp/done]}, periodSeconds: 1, failureThreshold: 300}
+    securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+    volumeMounts: [{name: state, mountPath: /state}]
+  volumes: [{name: state, persistentVolumeClaim: {claimName: state}}]
+`
+
+// byHand runs the program for the stacks by hand and returns the pod that did it.
+func (s *story) byHand(stacks ...string) *corev1.Pod {
+	s.t.Helper()
+	pod := &corev1.Pod{}
+	s.must(yaml.UnmarshalStrict([]byte(pulumiByHand), pod))
+	pod.Namespace = s.Name
+	container := &pod.Spec.Containers[0]
+	container.Env = append(container.Env, corev1.EnvVar{Name: "STACKS", Value: strings.Join(stacks, " ")},
+		corev1.EnvVar{Name: "PROGRAM", Value: "name: settings\nruntime: yaml\n" + settingsOfStack})
+	s.must(s.Client.Create(s.ctx, pod))
+	s.until(pod, "to have made the stacks", func() bool { return stage.PodReady(pod) })
+	return pod
+}
+
+// formerly is a cluster that PKO ran: what the story remembers of it.
+type formerly struct {
+	pko
+	hand *corev1.Pod
+	// made are the ConfigMaps that the stacks had made.
+	made map[string]types.UID
+	// settled is the record of a Stack that is in line with its source.
+	settled pulumiv1.LastUpdate
+	// resync is when the next resync is due.
+	resync time.Time
+	// outputs are those of the Update that was made by hand.
+	outputs *corev1.Secret
+}
+
+// TestTakeover swaps PKO, which a double stands for that writes as PKO does, for Gantry, and back.
+func TestTakeover(t *testing.T) {
+	s := begin(t, "takeover")
+	s.mayManageConfigMaps()
+	f := &formerly{pko: pko{s}, made: map[string]types.UID{}}
+	f.hand = s.byHand("settled", "resync", "midway", "failing", "doomed", "lost", "left")
+	for _, name := range []string{"settled", "resync", "midway", "failing", "doomed", "lost", "left"} {
+		made := s.configMap(name)
+		s.must(s.Client.Get(s.ctx, s.Key(name), made))
+		f.made[name] = made.UID
+	}
+	s.scaleManager("0")
+	t.Cleanup(func() {
+		ctx, cancel := cleanup()
+		defer cancel()
+		(&story{Namespace: s.Namespace, t: t, ctx: ctx}).scaleManager("1")
+	})
+	f.program("settings", settingsOfStack)
+	f.alive()
+	f.terminating()
+	f.direct()
+	for _, name := range []string{"settled", "midway", "doomed", "direct"} {
+		pod := s.Pod(name)
+		s.until(pod, "to run for PKO", func() bool { return stage.PodReady(pod) })
+	}
+
+	t.Log("while PKO leads, Gantry does nothing")
+	f.leads("controller-manager-5d9c_8f0e")
+	s.scaleManager("1")
+	stack := s.Stack("settled")
+	s.never(stack, 5*time.Second, func() error {
+		if stage.Condition(stack.Status.Conditions, autov1alpha1.ConditionTypeReady).ObservedGeneration != 0 {
+			return fmt.Errorf("Gantry works beside PKO: %+v", stack.Status)
+		}
+		return nil
+	})
+	f.leads("")
+
+	t.Run("Settled", f.checkSettled)
+	t.Run("Resync", f.checkResync)
+	t.Run("Midway", f.checkMidway)
+	t.Run("Failures", f.checkFailures)
+	t.Run("Deletions", f.checkDeletions)
+	t.Run("Direct", f.checkDirect)
+	t.Run("Back", f.checkBack)
+}
+
+// alive are the Stacks that live on.
+func (f *formerly) alive() {
+	f.t.Helper()
+	leave := func(name string, overlays ...string) (*pulumiv1.Stack, *autov1alpha1.Workspace) {
+		f.stack(name, "settings", append(overlays, onImage)...)
+		stack := f.sees(name)
+		return stack, f.workspace(name, stack, f.ofStack(name))
+	}
+	stack, workspace := leave("settled")
+	f.update("settled-19a0000000a", workspace, stack, false, 25*time.Hour)
+	f.update("settled-19a2b3c4d5e", workspace, stack, false, time.Hour)
+	f.stackStatus(stack, wasReady, last("settled-19a2b3c4d5e", stack.Generation, "up", "succeeded", 0, time.Hour))
+	f.must(f.Client.Get(f.ctx, f.Key("settled"), stack))
+	f.settled = *stack.Status.LastUpdate
+
+	stack, workspace = leave("resync", `{spec: {continueResyncOnCommitMatch: true, resyncFrequencySeconds: 60, refresh: true}}`)
+	f.update("resync-19a2b3c4d5e", workspace, stack, false, 30*time.Second)
+	f.stackStatus(stack, wasReady, last("resync-19a2b3c4d5e", stack.Generation, "up", "succeeded", 0, 30*time.Second))
+	f.resync = time.Now().Add(30 * time.Second)
+
+	stack, workspace = leave("midway")
+	f.update("midway-19a2b3c4d5e", workspace, stack, true, time.Minute)
+	f.stackStatus(stack, wasProcessing, fmt.Sprintf("  currentUpdate: {generation: %d, name: midway-19a2b3c4d5e, commit: \"1\"}", stack.Generation))
+
+	// PKO puts the name on record first, and hangs for ever if it ends before it has made the Update.
+	stack, _ = leave("orphan")
+	f.stackStatus(stack, wasProcessing, fmt.Sprintf("  currentUpdate: {generation: %d, name: orphan-19a2b3c4d5e, commit: \"1\"}", stack.Generation))
+
+	stack, _ = leave("failing")
+	f.stackStatus(stack, wasProcessing, last("failing-19a2b3c4d5e", stack.Generation, "up", "failed", 2, time.Hour))
+	stack, _ = leave("givenup")
+	f.stackStatus(stack, wasStalled, last("givenup-19a2b3c4d5e", stack.Generation, "up", "failed", 3, time.Hour))
+}
+
+// terminating are the Stacks that are being deleted.
+func (f *formerly) terminating() {
+	f.t.Helper()
+	leave := func(name string, destroys bool) (*pulumiv1.Stack, *autov1alpha1.Workspace) {
+		f.stack(name, "settings", onImage, fmt.Sprintf(`{spec: {destroyOnFinalize: %t}}`, destroys))
+		stack := f.sees(name)
+		workspace := f.workspace(name, stack, f.ofStack(name))
+		f.must(f.Client.Delete(f.ctx, stack))
+		f.must(f.Client.Get(f.ctx, f.Key(name), stack))
+		return stack, workspace
+	}
+	stack, _ := leave("doomed", true)
+	f.stackStatus(stack, wasProcessing, last("doomed-19a2b3c4d5e", stack.Generation, "destroy", "failed", 3, time.Hour))
+	stack, _ = leave("lost", true)
+	f.stackStatus(stack, wasProcessing, `  currentUpdate: {generation: 2, name: lost-19a2b3c4d5e, commit: "1"}`)
+	stack, _ = leave("never", true)
+	f.stackStatus(stack, wasProcessing, "")
+	stack, workspace := leave("left", false)
+	update := f.update("left-19a2b3c4d5e", workspace, stack, false, time.Hour)
+	f.must(f.Client.Delete(f.ctx, update))
+	f.stackStatus(stack, wasReady, last("left-19a2b3c4d5e", 2, "up", "succeeded", 0, time.Hour))
+}
+
+// direct is a Workspace that a user made, with an Update.
+func (f *formerly) direct() {
+	f.t.Helper()
+	workspace := f.workspace("direct", nil, `
+  image: `+image+`
+  env: [{name: PULUMI_BACKEND_URL, value: "file:///share"}, {name: PULUMI_CONFIG_PASSPHRASE, value: x}]
+  podTemplate:
+    spec:
+      containers: [{name: pulumi}]
+      initContainers:
+      - name: fill
+        image: `+image+`
+        command: [sh, -c, 'mkdir -p /share/workspace; printf "name: direct\nruntime: yaml\noutputs: {colour: blue}\n" >/share/workspace/Pulumi.yaml']
+        securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+        volumeMounts: [{name: share, mountPath: /share}]
+  stacks: [{name: direct, create: true}]`)
+	f.outputs = f.pko.outputs(f.update("by-hand", workspace, nil, false, time.Hour))
+}
+
+// told is the story, told by a test of its own.
+func (f *formerly) told(t *testing.T) *story {
+	t.Helper()
+	return &story{Namespace: f.Namespace, t: t, ctx: f.ctx}
+}
+
+// checkSettled: nothing runs, and what PKO kept a pod with goes.
+func (f *formerly) checkSettled(t *testing.T) {
+	s := f.told(t)
+	stack := s.Stack("settled")
+	s.until(stack, "to be taken over", func() bool {
+		ready := stage.Condition(stack.Status.Conditions, autov1alpha1.ConditionTypeReady)
+		return ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == stack.Generation
+	})
+	for _, object := range append(s.remains("settled"), s.Pod("settled")) {
+		s.untilGone(object, "to be gone")
+	}
+	s.untilGone(f.named("settled-19a0000000a"), "to have expired")
+	if updates := s.updates("settled", 1); updates[0].Name != f.settled.Name || len(updates[0].Finalizers) != 0 {
+		t.Errorf("Update %s, finalizers %v", updates[0].Name, updates[0].Finalizers)
+	}
+	s.must(s.Client.Delete(s.ctx, f.named(f.settled.Name)))
+	s.untilGone(f.named(f.settled.Name), "to be gone")
+	s.must(s.Client.Get(s.ctx, s.Key("settled"), stack))
+	if diff := cmp.Diff(f.settled, *stack.Status.LastUpdate); diff != "" || stack.Generation != 2 || len(stack.Status.Conditions) != 1 {
+		t.Errorf("generation %d, conditions %+v, lastUpdate (-want +got):\n%s", stack.Generation, stack.Status.Conditions, diff)
+	}
+	f.unharmed(s, "settled")
+}
+
+// checkResync: the next resync comes at its time, as PKO would have made it.
+func (f *formerly) checkResync(t *testing.T) {
+	s := f.told(t)
+	stack := s.Stack("resync")
+	s.until(stack, "to have run again", func() bool { return stack.Status.LastUpdate.Name != "resync-19a2b3c4d5e" && stage.Ready(stack) })
+	next := f.named(stack.Status.LastUpdate.Name)
+	s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(next), next))
+	if next.CreationTimestamp.Add(2 * time.Second).Before(f.resync) {
+		t.Errorf("the resync ran at %s, due was %s", next.CreationTimestamp, f.resync)
+	}
+	if !strings.HasPrefix(*next.Spec.Message, "Resync time elapsed") || !*next.Spec.Refresh || stack.Status.LastUpdate.State != pulumiv1.SucceededStackState {
+		t.Errorf("the resync is %+v, ended %+v", next.Spec, stack.Status.LastUpdate)
+	}
+	f.unharmed(s, "resync")
+}
+
+// checkMidway: what PKO was running is aborted and run again, on the state that is there.
+func (f *formerly) checkMidway(t *testing.T) {
+	s := f.told(t)
+	for _, name := range []string{"midway", "orphan"} {
+		stack := s.Stack(name)
+		s.untilReady(stack)
+		if last := stack.Status.LastUpdate; last.Name == name+"-19a2b3c4d5e" || last.State != pulumiv1.SucceededStackState {
+			t.Errorf("%s ended with %+v", name, last)
+		}
+	}
+	s.updates("orphan", 1)
+	s.updates("midway", 2)
+	aborted := f.named("midway-19a2b3c4d5e")
+	s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(aborted), aborted))
+	if failed := stage.Condition(aborted.Status.Conditions, autov1alpha1.UpdateConditionTypeFailed); failed.Reason != "Aborted" || len(aborted.Finalizers) != 0 {
+		t.Errorf("PKO's Update: %+v, finalizers %v", failed, aborted.Finalizers)
+	}
+	f.unharmed(s, "midway")
+}
+
+// checkFailures: a Stack that PKO would try again is tried again; one that it had given up on waits for a person.
+func (f *formerly) checkFailures(t *testing.T) {
+	s := f.told(t)
+	s.untilReady(s.Stack("failing"))
+	stack := s.Stack("givenup")
+	s.until(stack, "to be taken over", func() bool {
+		return stage.Condition(stack.Status.Conditions, autov1alpha1.ConditionTypeStalled).ObservedGeneration == stack.Generation
+	})
+	if stalled := stage.Condition(stack.Status.Conditions, autov1alpha1.ConditionTypeStalled); stalled.Reason != pulumiv1.ReasonUpdateFailed ||
+		!strings.Contains(stalled.Message, "failed 3 times") || stack.Status.LastUpdate.Failures != 3 {
+		t.Errorf("a Stack that was given up on says %+v, %+v", stalled, stack.Status.LastUpdate)
+	}
+	s.updates("givenup", 0)
+	s.request(stack, "again")
+	s.updates("givenup", 1)
+}
+
+// checkDeletions: what was to be destroyed is, and nothing else.
+func (f *formerly) checkDeletions(t *testing.T) {
+	s := f.told(t)
+	for _, name := range []string{"doomed", "lost", "never", "left"} {
+		s.untilGone(s.Stack(name), "to be gone")
+	}
+	for _, name := range []string{"doomed", "lost"} {
+		if err := s.Client.Get(s.ctx, s.Key(name), s.configMap(name)); !apierrors.IsNotFound(err) {
+			t.Errorf("the Stack %s is gone and its ConfigMap is not: %v", name, err)
+		}
+	}
+	f.unharmed(s, "left")
+	s.untilGone(f.named("left-19a2b3c4d5e"), "to be gone")
+	states, err := s.Exec(s.ctx, f.hand, stage.PulumiContainer, "ls", "/state/.pulumi/stacks/settings")
+	s.must(err)
+	if strings.Contains(states, "never.json") || !strings.Contains(states, "doomed.json") {
+		t.Errorf("stacks in the backend: %s", states)
+	}
+	for _, object := range append(s.remains("doomed"), s.Pod("doomed"), s.Workspace("doomed")) {
+		s.untilGone(object, "to be gone with its Stack")
+	}
+}
+
+// checkDirect: a Workspace without a Stack goes on, and keeps what its Updates left.
+func (f *formerly) checkDirect(t *testing.T) {
+	s := f.told(t)
+	for _, object := range append(s.remains("direct"), s.Pod("direct")) {
+		s.untilGone(object, "to be gone")
+	}
+	workspace := s.Workspace("direct")
+	s.must(s.Client.Get(s.ctx, s.Key("direct"), workspace))
+	next := &autov1alpha1.Update{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "next", OwnerReferences: []metav1.OwnerReference{
+		*metav1.NewControllerRef(workspace, autov1alpha1.GroupVersion.WithKind("Workspace")),
+	}}, Spec: autov1alpha1.UpdateSpec{WorkspaceName: "direct", StackName: "direct", Type: autov1alpha1.UpUpdate}}
+	s.must(s.Client.Create(s.ctx, next))
+	s.until(next, "to be complete", func() bool {
+		return stage.Condition(next.Status.Conditions, autov1alpha1.UpdateConditionTypeComplete).Status == metav1.ConditionTrue
+	})
+	if failed := stage.Condition(next.Status.Conditions, autov1alpha1.UpdateConditionTypeFailed); failed.Status != metav1.ConditionFalse {
+		t.Errorf("the next Update: %+v: %s", failed, next.Status.Message)
+	}
+	kept := f.named("by-hand")
+	s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(kept), kept))
+	s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(f.outputs), &corev1.Secret{}))
+	if kept.Status.Outputs != f.outputs.Name {
+		t.Errorf("PKO's Update has the outputs %q", kept.Status.Outputs)
+	}
+}
+
+// checkBack: Gantry goes as the page on migration says, and PKO finds what it can go on with.
+func (f *formerly) checkBack(t *testing.T) {
+	s := f.told(t)
+	s.scaleManager("0")
+	pods := client.MatchingLabels{"auto.pulumi.com/component": "workspace"}
+	s.must(s.Client.DeleteAllOf(s.ctx, &corev1.Pod{}, client.InNamespace(s.Name), pods))
+	back := pko{s}
+	for _, name := range []string{"settled", "midway"} {
+		s.untilGone(s.Pod(name), "to be gone")
+		stack := s.Stack(name)
+		s.must(s.Client.Get(s.ctx, s.Key(name), stack))
+		if diff := cmp.Diff([]string{pkoFinalizer}, stack.Finalizers); diff != "" || stack.Status.CurrentUpdate != nil {
+			t.Errorf("%s: under way %+v, finalizers (-want +got):\n%s", name, stack.Status.CurrentUpdate, diff)
+		}
+		workspace := s.Workspace(name)
+		s.must(s.Client.Get(s.ctx, s.Key(name), workspace))
+		// PKO applies a Workspace without force, and gets a pod of the old name for it.
+		back.apply(pkoObjects, "apiVersion: auto.pulumi.com/v1alpha1\nkind: Workspace\nmetadata: {name: %s}\nspec:\n%s", name, back.ofStack(name))
+		back.keepsAPod(workspace)
+		pod := s.Pod(name)
+		s.until(pod, "to run for PKO again", func() bool { return stage.PodReady(pod) && metav1.GetControllerOf(pod).Kind == "StatefulSet" })
+	}
+	updates := &autov1alpha1.UpdateList{}
+	s.must(s.Client.List(s.ctx, updates, client.InNamespace(s.Name)))
+	for _, update := range updates.Items {
+		if len(update.Finalizers) != 0 || metav1.GetControllerOf(&update) == nil {
+			t.Errorf("Update %s: finalizers %v, owners %v", update.Name, update.Finalizers, update.OwnerReferences)
+		}
+		if update.Spec.WorkspaceName != "direct" && (len(update.OwnerReferences) != 2 || update.Labels["pulumi.com/stack-name"] != update.Spec.WorkspaceName) {
+			t.Errorf("Update %s: labels %v, owners %v", update.Name, update.Labels, update.OwnerReferences)
+		}
+	}
+}
+
+// unharmed checks that what a stack had made is the very same.
+func (f *formerly) unharmed(s *story, name string) {
+	s.t.Helper()
+	made := s.configMap(name)
+	s.must(s.Client.Get(s.ctx, s.Key(name), made))
+	if made.UID != f.made[name] || made.DeletionTimestamp != nil {
+		s.t.Errorf("the ConfigMap of %s was replaced: UID %s became %s", name, f.made[name], made.UID)
+	}
+}
+
+// named is an Update of the story, to be read or watched.
+func (f *formerly) named(update string) *autov1alpha1.Update {
+	return &autov1alpha1.Update{ObjectMeta: metav1.ObjectMeta{Namespace: f.Name, Name: update}}
+}
