@@ -304,7 +304,13 @@ func (f *formerly) checkDeletions(t *testing.T) {
 		}
 	}
 	f.unharmed(s, "left")
-	s.untilGone(f.named("left-19a2b3c4d5e"), "to be gone")
+	for _, name := range []string{"doomed", "lost", "never", "left"} {
+		updates, err := s.Updates(s.ctx, name)
+		s.must(err)
+		for i := range updates {
+			s.untilGone(&updates[i], "to be gone with its Stack")
+		}
+	}
 	states, err := s.Exec(s.ctx, f.hand, stage.PulumiContainer, "ls", "/state/.pulumi/stacks/settings")
 	s.must(err)
 	if strings.Contains(states, "never.json") || !strings.Contains(states, "doomed.json") {

@@ -40,10 +40,14 @@ func (r *Reconciler) take(ctx context.Context, stack *pulumiv1.Stack, o Observed
 	if step.Act == Reclaim {
 		r.emit(stack, workspaceDeleted())
 	}
-	if step.Act == Release {
-		return r.release(ctx, stack)
+	if step.Act != Release {
+		return nil
 	}
-	return nil
+	// Before the Stack goes: once it is gone, the garbage collector takes the trace of it from its Updates.
+	if err := r.releaseUpdates(ctx, client.ObjectKeyFromObject(stack), ""); err != nil {
+		return err
+	}
+	return r.release(ctx, stack)
 }
 
 // clear deletes what a step wants gone. The preconditions make sure that it is what the step was planned for: an Update

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"slices"
 	"strings"
@@ -296,6 +297,27 @@ func TestDeletionWithoutARecord(t *testing.T) {
 	}
 }
 
+// TestStackGoesAfterItsUpdates: a Stack is not let go before its Updates are, whatever comes between.
+func TestStackGoesAfterItsUpdates(t *testing.T) {
+	left := pko(t)
+	left.stack.Spec.DestroyOnFinalize = false
+	c := newTakeover(t, left)
+	c.remove(c.stack())
+	c.failWrite = 2 // the first is the status, the second lets the Update go
+	if _, err := c.once(); !errors.Is(err, errCrash) {
+		t.Fatalf("error %v", err)
+	}
+	if held := c.update(left.update.Name); len(held.Finalizers) != 0 || len(c.stack().Finalizers) != 1 {
+		t.Errorf("finalizers: Update %v, Stack %v", held.Finalizers, c.stack().Finalizers)
+	}
+	if _, err := c.once(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.client.Get(t.Context(), key, &pulumiv1.Stack{}); err == nil {
+		t.Error("the Stack is still there")
+	}
+}
+
 // TestDeletionThatIsHeldBack: what keeps a destroy from running comes with the ways out.
 func TestDeletionThatIsHeldBack(t *testing.T) {
 	left := pko(t)
@@ -337,7 +359,12 @@ func TestUpdatesOfPKOCanGo(t *testing.T) {
 
 	c.edit(func(s *pulumiv1.Stack) { s.Finalizers = nil })
 	c.remove(c.stack())
-	c.remove(c.update(left.update.Name))
+	orphan := c.update(left.update.Name)
+	orphan.OwnerReferences = orphan.OwnerReferences[:1] // as the garbage collector does while the Workspace is there
+	if err := c.client.Update(t.Context(), orphan); err != nil {
+		t.Fatal(err)
+	}
+	c.remove(orphan)
 	if _, err := c.once(); err != nil {
 		t.Fatal(err)
 	}

@@ -28,8 +28,8 @@ const (
 	indexProgram = "spec.programRef.name"
 	// indexNeeded is by the other Stacks that a Stack waits for.
 	indexNeeded = "needed Stacks"
-	// indexStack is of Updates, by the Stack that owns them. Their label would do less: it is short, and a template may
-	// change it.
+	// indexStack is of Updates, by the Stack that owns them. Their label alone would do less: it is short, and a template
+	// may change it.
 	indexStack = "metadata.ownerReferences.name"
 )
 
@@ -63,13 +63,17 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 		Complete(r)
 }
 
-// stackNames are the Stacks that own an object.
+// stackNames are the Stacks that own an object, or owned it: the garbage collector takes the reference to a Stack that is
+// gone from an Update that has another owner yet, but not the label.
 func stackNames(object client.Object) []string {
 	var names []string
 	for _, ref := range object.GetOwnerReferences() {
 		if group, err := schema.ParseGroupVersion(ref.APIVersion); err == nil && group.Group == pulumiv1.GroupVersion.Group && ref.Kind == kindStack {
 			names = append(names, ref.Name)
 		}
+	}
+	if name := object.GetLabels()[pulumiv1.LabelStackName]; name != "" && len(names) == 0 {
+		return []string{name}
 	}
 	return names
 }
