@@ -1,6 +1,7 @@
 package conditions
 
 import (
+	"fmt"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -31,4 +32,25 @@ func NewlyIgnored(was, is []metav1.Condition) string {
 		return ""
 	}
 	return after.Message
+}
+
+// Source is a field that may say where the program comes from.
+type Source struct {
+	Field string
+	Set   bool
+}
+
+// IgnoredSources are all sources that are set but the first, which is the one that counts, as FieldsIgnored lists them.
+func IgnoredSources(sources ...Source) []string {
+	var fields []string
+	first := ""
+	for _, source := range sources {
+		switch {
+		case source.Set && first == "":
+			first = source.Field
+		case source.Set:
+			fields = append(fields, fmt.Sprintf("%s: %s is the source; keep one of them", source.Field, first))
+		}
+	}
+	return fields
 }

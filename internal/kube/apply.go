@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -25,6 +26,10 @@ const (
 	ManagerProgramStatus       = "pulumi-kubernetes-operator/program-status"
 	ManagerPrerequisiteRequest = "pulumi-kubernetes-operator/prerequisite-request"
 )
+
+// ConflictRetry is when a reconcile that met a newer object is tried again, if no event of the newer one comes first:
+// how long the cache gets to catch up.
+const ConflictRetry = 50 * time.Millisecond
 
 // ApplyStatus makes status the whole of what the manager owns in the status of obj. It writes nothing if obj's
 // status, given as old, is the same. The object's UID and resource version go along: a namesake that was made in the

@@ -62,7 +62,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	status := statusOf(object, made, failed, r.Clock.Now())
 	if err := kube.ApplyStatus(ctx, r.Client, object, kube.ManagerProgramStatus, &object.Status, &status); err != nil {
 		if apierrors.IsConflict(err) {
-			return ctrl.Result{RequeueAfter: conflictRetry}, nil
+			return ctrl.Result{RequeueAfter: kube.ConflictRetry}, nil
 		}
 		return ctrl.Result{}, errors.Join(failed, client.IgnoreNotFound(err))
 	}

@@ -23,9 +23,6 @@ const (
 	ReasonStorageFailed = "StorageFailed"
 )
 
-// conflictRetry is how long the cache gets to catch up with a write that it has not seen.
-const conflictRetry = 50 * time.Millisecond
-
 // artifact is an archive in the store.
 type artifact struct {
 	source.Revision

@@ -8,6 +8,7 @@ import (
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/conditions"
 )
 
 // ignored lists the fields of the spec that are set and have no effect, with why, and what to do. A spec that cannot be
@@ -36,27 +37,13 @@ func ignoredSources(spec *pulumiv1.StackSpec) []string {
 	if spec.WorkspaceTemplate != nil && spec.WorkspaceTemplate.Spec != nil {
 		template = spec.WorkspaceTemplate.Spec
 	}
-	sources := []struct {
-		field string
-		set   bool
-	}{
-		{"spec.projectRepo", usesGit(spec)},
-		{"spec.fluxSource", spec.FluxSource != nil},
-		{"spec.programRef", spec.ProgramRef != nil},
-		{"spec.workspaceTemplate.spec.local", template.Local != nil},
-		{"spec.workspaceTemplate.spec.projectInfo", template.ProjectInfo != nil},
-	}
-	var fields []string
-	first := ""
-	for _, source := range sources {
-		switch {
-		case source.set && first == "":
-			first = source.field
-		case source.set:
-			fields = append(fields, fmt.Sprintf("%s: %s is the source; keep one of them", source.field, first))
-		}
-	}
-	return fields
+	return conditions.IgnoredSources(
+		conditions.Source{Field: "spec.projectRepo", Set: usesGit(spec)},
+		conditions.Source{Field: "spec.fluxSource", Set: spec.FluxSource != nil},
+		conditions.Source{Field: "spec.programRef", Set: spec.ProgramRef != nil},
+		conditions.Source{Field: "spec.workspaceTemplate.spec.local", Set: template.Local != nil},
+		conditions.Source{Field: "spec.workspaceTemplate.spec.projectInfo", Set: template.ProjectInfo != nil},
+	)
 }
 
 // usesGit tells whether the source is a git repository, which any of its fields selects.

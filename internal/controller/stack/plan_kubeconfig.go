@@ -14,6 +14,7 @@ import (
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/internal/conditions"
 	"github.com/gantry-operator/gantry/internal/failure"
+	"github.com/gantry-operator/gantry/internal/kube"
 )
 
 // Kubeconfig is what is known of a kubeconfig that is another Stack's output. A secret output can be read for no longer
@@ -238,7 +239,7 @@ func withKubeconfig(step Step, o Observed, now time.Time) Step {
 		step.Touch = append(step.Touch, *plan.touch)
 	}
 	if plan.keep != nil || plan.drop {
-		step.After = staleRetry
+		step.After = kube.ConflictRetry
 	}
 	return step
 }

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/kube"
 )
 
 // Artifacts keeps archives by their digest.
@@ -37,9 +38,6 @@ type Reconciler struct {
 	ArtifactURL func(digest string) string
 }
 
-// staleRetry is when a reconcile that met a newer object is tried again, if no event comes first.
-const staleRetry = 200 * time.Millisecond
-
 // Reconcile brings one Stack a step further.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	stack := &pulumiv1.Stack{}
@@ -52,7 +50,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		after, err = r.step(ctx, stack.DeepCopy())
 	}
 	if apierrors.IsConflict(err) {
-		return ctrl.Result{RequeueAfter: staleRetry}, nil
+		return ctrl.Result{RequeueAfter: kube.ConflictRetry}, nil
 	}
 	return ctrl.Result{RequeueAfter: after}, err
 }

@@ -17,6 +17,7 @@ import (
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	"github.com/gantry-operator/gantry/internal/hub"
+	"github.com/gantry-operator/gantry/internal/kube"
 	"github.com/gantry-operator/gantry/internal/operation"
 )
 
@@ -28,8 +29,6 @@ import (
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 const (
-	// conflictRetry is how long the cache gets to catch up with a write that it has not seen.
-	conflictRetry = 50 * time.Millisecond
 	// progressEvery is how often the progress of one operation is written.
 	progressEvery = 2 * time.Second
 	// lookAgain is how often a pod whose agent is away is looked at, beside the watches.
@@ -99,7 +98,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	result, err := r.take(ctx, observed, Plan(observed, r.Clock.Now()))
 	switch {
 	case apierrors.IsConflict(err):
-		return ctrl.Result{RequeueAfter: conflictRetry}, nil
+		return ctrl.Result{RequeueAfter: kube.ConflictRetry}, nil
 	case apierrors.IsNotFound(err):
 		// The Update went in the meantime; its deletion wakes us once more.
 		return ctrl.Result{}, nil

@@ -85,7 +85,7 @@ func (r *Reconciler) resume(ctx context.Context, o Observed, s Step) (ctrl.Resul
 	if !o.State.Offered {
 		bound, err := r.stillBound(ctx, o.Update)
 		if err != nil || !bound {
-			return ctrl.Result{RequeueAfter: conflictRetry}, err
+			return ctrl.Result{RequeueAfter: kube.ConflictRetry}, err
 		}
 		ctrl.LoggerFrom(ctx).Info("Operation offered again", "workspace", o.Update.Spec.WorkspaceName, "podUID", o.Update.Status.PodUID)
 	}

@@ -2,40 +2,25 @@ package workspace
 
 import (
 	"fmt"
-	"slices"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/internal/conditions"
 )
 
 // ignored lists the fields of the spec that are set and have no effect.
 func ignored(spec *autov1alpha1.WorkspaceSpec) []string {
-	fields := slices.Concat(ignoredSources(spec), ignoredProviders(spec.Stacks))
+	fields := conditions.IgnoredSources(
+		conditions.Source{Field: "spec.git", Set: spec.Git != nil},
+		conditions.Source{Field: "spec.flux", Set: spec.Flux != nil},
+		conditions.Source{Field: "spec.local", Set: spec.Local != nil},
+		conditions.Source{Field: "spec.projectInfo", Set: spec.ProjectInfo != nil},
+	)
+	fields = append(fields, ignoredProviders(spec.Stacks)...)
 	if spec.ServiceTemplate != nil {
 		fields = append(fields, "spec.serviceTemplate: there is no Service, since nothing connects to the pod; remove it")
 	}
 	if k := spec.Kubeconfig; k != nil && k.SecretRef != nil && k.Type != autov1alpha1.KubeconfigSecret {
 		fields = append(fields, "spec.kubeconfig.secretRef: it is read with type Secret only")
-	}
-	return fields
-}
-
-// ignoredSources are all sources but the first.
-func ignoredSources(spec *autov1alpha1.WorkspaceSpec) []string {
-	sources := []struct {
-		field string
-		set   bool
-	}{
-		{"git", spec.Git != nil}, {"flux", spec.Flux != nil}, {"local", spec.Local != nil}, {"projectInfo", spec.ProjectInfo != nil},
-	}
-	var fields []string
-	first := ""
-	for _, source := range sources {
-		switch {
-		case source.set && first == "":
-			first = source.field
-		case source.set:
-			fields = append(fields, fmt.Sprintf("spec.%s: spec.%s is the source; keep one of them", source.field, first))
-		}
 	}
 	return fields
 }

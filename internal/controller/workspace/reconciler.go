@@ -17,6 +17,7 @@ import (
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	"github.com/gantry-operator/gantry/internal/hub"
+	"github.com/gantry-operator/gantry/internal/kube"
 	"github.com/gantry-operator/gantry/internal/pod"
 )
 
@@ -33,9 +34,6 @@ import (
 // +kubebuilder:rbac:groups="",resources=secrets;configmaps;serviceaccounts,verbs=get
 // +kubebuilder:rbac:groups="",resources=events,verbs=list
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
-
-// conflictRetry is when to write the status again after a conflict.
-const conflictRetry = 200 * time.Millisecond
 
 // Hub is what the controller needs of the sessions.
 type Hub interface {
@@ -101,7 +99,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	written := r.record(ctx, &observed, step)
 	if apierrors.IsConflict(written) {
 		// The cache lags behind; what it shows next is right again.
-		step.After, written = conflictRetry, nil
+		step.After, written = kube.ConflictRetry, nil
 	}
 	if err := errors.Join(observed.LookupError, err, written); err != nil {
 		return ctrl.Result{}, err

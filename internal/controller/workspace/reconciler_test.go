@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/internal/kube"
 )
 
 const evict = "cluster-autoscaler.kubernetes.io/safe-to-evict"
@@ -392,10 +393,10 @@ func TestConflictIsRetriedQuietly(t *testing.T) {
 	w := newWorld(t, workspaceObject(), update("next", ""))
 	w.conflict = true
 	result, err := w.Reconcile(context.Background(), w.request())
-	if err != nil || result.RequeueAfter != conflictRetry {
+	if err != nil || result.RequeueAfter != kube.ConflictRetry {
 		t.Errorf("%v, looks again after %v", err, result.RequeueAfter)
 	}
-	w.after(conflictRetry).reconcile()
+	w.after(kube.ConflictRetry).reconcile()
 	w.expectCalls("apply status")
 	w.expectState(ReasonWaiting, "waiting for pod")
 }
