@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -61,6 +62,7 @@ func newPod(tb testing.TB, cliDir string, env ...string) *pod {
 	p.start()
 	tb.Cleanup(func() {
 		p.kill()
+		p.endHelper()
 		if tb.Failed() {
 			tb.Logf("the agent's log:\n%s", p.log.text())
 		}
@@ -103,6 +105,27 @@ func (p *pod) kill() {
 		_ = p.process.Process.Kill()
 		_ = p.process.Wait()
 	}
+}
+
+// endHelper ends what a killed double of the CLI leaves behind, as the end of a container would.
+func (p *pod) endHelper() {
+	helper, err := p.helper()
+	if err != nil {
+		return // there is none
+	}
+	command, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", helper))
+	if err == nil && string(command) == "sleep\x00300\x00" {
+		_ = syscall.Kill(helper, syscall.SIGKILL)
+	}
+}
+
+// helper is the process that the CLI's double started.
+func (p *pod) helper() (int, error) {
+	text, err := os.ReadFile(p.home("helper"))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(text)))
 }
 
 // terminate asks the agent to end, as kubelet does, and waits for it.

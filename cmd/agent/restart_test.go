@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -157,11 +156,7 @@ func TestAStubbornProcessIsKilledWithItsFamily(t *testing.T) {
 	if result.GetOutcome() != operation.Outcome_CANCELED || !strings.Contains(result.GetMessage(), "was killed") {
 		t.Errorf("outcome %v: %s", result.GetOutcome(), result.GetMessage())
 	}
-	text, err := os.ReadFile(p.home("helper"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	helper, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	helper, err := p.helper()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package validate
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -40,8 +41,12 @@ func isPart(part string) bool {
 	return part != "" && len(part) <= maxPart && !strings.ContainsFunc(part, func(r rune) bool { return !allowed(r) })
 }
 
+// farIndex is a list index of more than four digits, whatever zeros it begins with.
+var farIndex = regexp.MustCompile(`\[0*[1-9][0-9]{4,}\]`)
+
 // ConfigKey checks the key of a configuration value: name, namespace:name, or the old namespace:config:name. Of the key
-// of a path only the part before the path counts; the rest is Pulumi's to judge.
+// of a path only the part before the path counts; the rest is Pulumi's to judge, but for the indexes of lists: a list is made
+// as long as its highest index, in the memory of the stack's pod.
 func (p *Problems) ConfigKey(path, key string, isPath bool) {
 	head := key
 	if at := strings.IndexAny(key, "[."); isPath && at > 0 {
@@ -58,6 +63,8 @@ func (p *Problems) ConfigKey(path, key string, isPath bool) {
 		p.Add(path, "the key %s has control characters", Quote(key))
 	case len(parts) > 2, slices.Contains(parts, ""):
 		p.Add(path, "%s is no key of a configuration value: it is name, or namespace:name", Quote(key))
+	case isPath && farIndex.MatchString(key):
+		p.Add(path, "%s has a list index of more than four digits: make the list shorter, or an object", Quote(key))
 	}
 }
 

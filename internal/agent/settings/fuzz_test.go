@@ -51,7 +51,7 @@ func set(t *testing.T, items []Item) {
 	values := config.Map{}
 	for _, item := range items {
 		if item.Path && strings.Count(item.Key.Name(), "[") > 0 {
-			continue // an index of a thousand millions makes as long a list: FuzzPaths looks at these
+			continue // an index of a thousand millions makes as long a list; the manager lets none of over four digits through
 		}
 		plain := plainKey(item)
 		if plain.Namespace() != item.Key.Namespace() {
