@@ -19,6 +19,9 @@ func finish(t *corev1.PodTemplateSpec, workspace *autov1alpha1.Workspace, settin
 	for key, value := range systemLabels(workspace.Name) {
 		t.Labels = withValue(t.Labels, key, value)
 	}
+	if workspace.Spec.Inputs != "" {
+		t.Annotations = withValue(t.Annotations, autov1alpha1.AnnotationInputs, workspace.Spec.Inputs)
+	}
 	t.Spec.InitContainers = arrangeInit(t.Spec.InitContainers, workspace.Spec.SecurityProfile, settings, agent)
 	noDNS := withoutClusterDNS(&t.Spec)
 	pulumi := find(t.Spec.Containers, ContainerPulumi)

@@ -128,6 +128,7 @@ func TestHash(t *testing.T) {
 		"Env":         {spec: base + "\nenv: [{name: A, value: b}]"},
 		"Image":       {spec: "image: registry.example/tools:8"},
 		"Label":       {spec: base + "\npodTemplate: {metadata: {labels: {a: b}}}"},
+		"Inputs":      {spec: base + "\ninputs: mark"},
 		"Annotation":  {spec: base + "\npodTemplate: {metadata: {annotations: {a: b}}}"},
 		"CA":          {spec: base, settled: func(s *Settings) { s.CA = "another" }},
 		"AgentImage":  {spec: base, settled: func(s *Settings) { s.AgentImage = "another" }},

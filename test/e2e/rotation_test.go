@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	"github.com/gantry-operator/gantry/test/e2e/stage"
 )
 
@@ -104,7 +106,11 @@ func TestRotatedTokenIsPickedUp(t *testing.T) {
 		t.Errorf("the first token counts: %t, the second: %t", s.counts(first), s.counts(second))
 	}
 	s.untilReady(stack)
-	s.updates("rotate", 1)
+	// The Secret is one that the Stack names, so that the Stack runs once more for it, and only then is Ready.
+	again := s.updates("rotate", 2)
+	if !slices.ContainsFunc(again, func(u autov1alpha1.Update) bool { return *u.Spec.Message == "Configuration changed: Secret credentials" }) {
+		t.Errorf("the Updates are for %q and %q", *again[0].Spec.Message, *again[1].Spec.Message)
+	}
 }
 
 // untilMounted makes kubelet look at a pod and waits until its token is the one that is wanted.

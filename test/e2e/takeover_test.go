@@ -233,6 +233,10 @@ func (f *formerly) checkSettled(t *testing.T) {
 	s.must(s.Client.Delete(s.ctx, f.named(f.settled.Name)))
 	s.untilGone(f.named(f.settled.Name), "to be gone")
 	s.must(s.Client.Get(s.ctx, s.Key("settled"), stack))
+	if len(stack.Status.LastUpdate.Inputs) != 1 {
+		t.Errorf("the inputs %v are adopted, want the Secret of the passphrase", stack.Status.LastUpdate.Inputs)
+	}
+	stack.Status.LastUpdate.Inputs = nil // PKO keeps no such record
 	if diff := cmp.Diff(f.settled, *stack.Status.LastUpdate); diff != "" || stack.Generation != 2 || len(stack.Status.Conditions) != 1 {
 		t.Errorf("generation %d, conditions %+v, lastUpdate (-want +got):\n%s", stack.Generation, stack.Status.Conditions, diff)
 	}

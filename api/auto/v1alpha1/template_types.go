@@ -14,11 +14,15 @@ type EmbeddedObjectMeta struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
+// IsZero tells that nothing is set. It keeps an empty object out of what is applied: where it had fields before, the
+// API server would store null and refuse that.
+func (m EmbeddedObjectMeta) IsZero() bool { return len(m.Labels) == 0 && len(m.Annotations) == 0 }
+
 // EmbeddedPodTemplate is a partial pod, merged into the generated one.
 type EmbeddedPodTemplate struct {
 	// metadata of the pod.
 	// +optional
-	Metadata EmbeddedObjectMeta `json:"metadata,omitempty"`
+	Metadata EmbeddedObjectMeta `json:"metadata,omitempty,omitzero"`
 
 	// spec is a partial PodSpec.
 	// +kubebuilder:validation:Type=object
@@ -32,5 +36,5 @@ type EmbeddedPodTemplate struct {
 type EmbeddedServiceTemplate struct {
 	// metadata of the Service.
 	// +optional
-	Metadata EmbeddedObjectMeta `json:"metadata,omitempty"`
+	Metadata EmbeddedObjectMeta `json:"metadata,omitempty,omitzero"`
 }

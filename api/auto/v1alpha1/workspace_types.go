@@ -97,6 +97,11 @@ type WorkspaceSpec struct {
 	// +optional
 	Kubeconfig *KubeconfigSource `json:"kubeconfig,omitempty"`
 
+	// inputs stands for the content of the Secrets and ConfigMaps that the pod takes values from. A pod that was started
+	// with another one is replaced when it is idle. The Stack that owns the Workspace sets it.
+	// +optional
+	Inputs string `json:"inputs,omitempty"`
+
 	// stacks are the stacks that run here.
 	// +listType=map
 	// +listMapKey=name

@@ -61,7 +61,22 @@ func buildWorkspace(stack *pulumiv1.Stack, source Source) (*autov1alpha1.Workspa
 		}
 	}
 	workspace.Spec.Stacks = append(workspace.Spec.Stacks, workspaceStack(stack, items.Config))
+	dropEmpty(&workspace.Spec)
 	return workspace, invalidWorkspace(workspace)
+}
+
+// dropEmpty drops what is there without a field set. Where it had fields before, an apply of it would make the API server
+// store null, and refuse that.
+func dropEmpty(spec *autov1alpha1.WorkspaceSpec) {
+	if t := spec.PodTemplate; t != nil && t.Metadata.IsZero() && t.Spec == nil {
+		spec.PodTemplate = nil
+	}
+	if t := spec.ServiceTemplate; t != nil && t.Metadata.IsZero() {
+		spec.ServiceTemplate = nil
+	}
+	if r := spec.Resources; len(r.Limits)+len(r.Requests)+len(r.Claims) == 0 {
+		spec.Resources = corev1.ResourceRequirements{}
+	}
 }
 
 func workspaceStack(stack *pulumiv1.Stack, config []autov1alpha1.ConfigItem) autov1alpha1.WorkspaceStack {

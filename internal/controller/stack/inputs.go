@@ -52,16 +52,10 @@ func markInputs(desired, existing *autov1alpha1.Workspace, inputs references.Sum
 		return
 	}
 	mark := markOf(inputs.Digests)
-	if len(inputs.Missing) > 0 && existing != nil && existing.Spec.PodTemplate != nil {
-		if was := existing.Spec.PodTemplate.Metadata.Annotations[autov1alpha1.AnnotationInputs]; was != "" {
-			mark = was
-		}
+	if len(inputs.Missing) > 0 && existing != nil && existing.Spec.Inputs != "" {
+		mark = existing.Spec.Inputs
 	}
-	if desired.Spec.PodTemplate == nil {
-		desired.Spec.PodTemplate = &autov1alpha1.EmbeddedPodTemplate{}
-	}
-	metadata := &desired.Spec.PodTemplate.Metadata
-	metadata.Annotations = overlay(metadata.Annotations, map[string]string{autov1alpha1.AnnotationInputs: mark})
+	desired.Spec.Inputs = mark
 }
 
 // markOf is one word for all inputs; "" for none.

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -116,33 +115,29 @@ func destroyFailed(o *Observed) {
 
 func TestMarkInputs(t *testing.T) {
 	marked := func(mark string) *autov1alpha1.Workspace {
-		w := &autov1alpha1.Workspace{Spec: autov1alpha1.WorkspaceSpec{PodTemplate: &autov1alpha1.EmbeddedPodTemplate{}}}
-		w.Spec.PodTemplate.Metadata.Annotations = map[string]string{autov1alpha1.AnnotationInputs: mark, "user": "1"}
-		return w
+		return &autov1alpha1.Workspace{Spec: autov1alpha1.WorkspaceSpec{Inputs: mark}}
 	}
 	digests := map[string]string{"Secret/tok": "1"}
+	missing := references.Summary{Digests: digests, Missing: []string{"Secret/tok"}}
 	mark := markOf(digests)
 	cases := map[string]struct {
-		desired, existing *autov1alpha1.Workspace
-		inputs            references.Summary
-		want              map[string]string
+		existing *autov1alpha1.Workspace
+		inputs   references.Summary
+		want     string
 	}{
-		"None":        {&autov1alpha1.Workspace{}, marked("was"), references.Summary{}, nil},
-		"First":       {&autov1alpha1.Workspace{}, nil, references.Summary{Digests: digests}, map[string]string{autov1alpha1.AnnotationInputs: mark}},
-		"Changed":     {marked(""), marked("was"), references.Summary{Digests: digests}, map[string]string{autov1alpha1.AnnotationInputs: mark, "user": "1"}},
-		"Missing":     {&autov1alpha1.Workspace{}, marked("was"), references.Summary{Digests: digests, Missing: []string{"Secret/tok"}}, map[string]string{autov1alpha1.AnnotationInputs: "was"}},
-		"AlwaysAway":  {&autov1alpha1.Workspace{}, nil, references.Summary{Digests: digests, Missing: []string{"Secret/tok"}}, map[string]string{autov1alpha1.AnnotationInputs: mark}},
-		"NeverMarked": {&autov1alpha1.Workspace{}, &autov1alpha1.Workspace{}, references.Summary{Digests: digests, Missing: []string{"Secret/tok"}}, map[string]string{autov1alpha1.AnnotationInputs: mark}},
+		"None":        {marked("was"), references.Summary{}, ""},
+		"First":       {nil, references.Summary{Digests: digests}, mark},
+		"Changed":     {marked("was"), references.Summary{Digests: digests}, mark},
+		"Missing":     {marked("was"), missing, "was"},
+		"AlwaysAway":  {nil, missing, mark},
+		"NeverMarked": {marked(""), missing, mark},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			markInputs(tc.desired, tc.existing, tc.inputs)
-			var got map[string]string
-			if tc.desired.Spec.PodTemplate != nil {
-				got = tc.desired.Spec.PodTemplate.Metadata.Annotations
-			}
-			if diff := cmp.Diff(tc.want, got); diff != "" {
-				t.Errorf("annotations (-want +got):\n%s", diff)
+			desired := marked("")
+			markInputs(desired, tc.existing, tc.inputs)
+			if desired.Spec.Inputs != tc.want {
+				t.Errorf("the mark is %q, want %q", desired.Spec.Inputs, tc.want)
 			}
 		})
 	}
@@ -182,7 +177,7 @@ func (c *cluster) mark() string {
 	if err := c.client.Get(c.t.Context(), key, workspace); err != nil {
 		c.t.Fatal(err)
 	}
-	return workspace.Spec.PodTemplate.Metadata.Annotations[autov1alpha1.AnnotationInputs]
+	return workspace.Spec.Inputs
 }
 
 // A Secret that changes runs the Stack once, in a pod that sees it.
