@@ -108,7 +108,9 @@ func TestRotatedTokenIsPickedUp(t *testing.T) {
 	s.untilReady(stack)
 	// The Secret is one that the Stack names, so that the Stack runs once more for it, and only then is Ready.
 	again := s.updates("rotate", 2)
-	if !slices.ContainsFunc(again, func(u autov1alpha1.Update) bool { return *u.Spec.Message == "Configuration changed: Secret credentials" }) {
+	if !slices.ContainsFunc(again, func(u autov1alpha1.Update) bool {
+		return *u.Spec.Message == "Configuration changed: Secret credentials"
+	}) {
 		t.Errorf("the Updates are for %q and %q", *again[0].Spec.Message, *again[1].Spec.Message)
 	}
 }
