@@ -15,14 +15,8 @@ import (
 func withProvider(t *testing.T) *pod {
 	t.Helper()
 	dir := realCLI(t)
-	if _, err := os.Stat(filepath.Join(dir, "doubles", "pulumi-resource-testing")); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("the provider for tests is not built: %v", err)
-		}
-		t.Skipf("NOT TESTED: the provider for tests is not built (%v); run make tools", err)
-	}
-	p := newPod(t, dir+":"+filepath.Join(dir, "doubles"))
-	return p
+	needsProvider(t)
+	return newPod(t, dir+":"+filepath.Join(dir, "doubles"))
 }
 
 func TestAFailingResourceIsNamedWithTheProvidersWords(t *testing.T) {

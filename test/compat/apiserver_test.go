@@ -37,18 +37,13 @@ func TestMain(m *testing.M) {
 
 // runWithServer runs the tests beside an API server with our definitions, where there is one to be had.
 func runWithServer(m *testing.M) (int, error) {
-	dir := assets()
-	if _, err := os.Stat(filepath.Join(dir, "kube-apiserver")); err != nil {
+	if _, err := os.Stat(filepath.Join(assets(), "kube-apiserver")); err != nil {
 		if os.Getenv("CI") == "true" {
 			return 1, fmt.Errorf("there is no API server to test with: %w", err)
 		}
 		return m.Run(), nil
 	}
-	environment := &envtest.Environment{
-		BinaryAssetsDirectory: dir,
-		CRDDirectoryPaths:     []string{filepath.Join(repository, "config/crd/bases")},
-		ErrorIfCRDPathMissing: true,
-	}
+	environment := ourDefinitions()
 	config, err := environment.Start()
 	if err != nil {
 		return 1, errors.Join(fmt.Errorf("start the API server: %w", err), environment.Stop())
@@ -71,12 +66,27 @@ func assets() string {
 	return filepath.Join(repository, "bin/envtest")
 }
 
-// connect gives a client that refuses unknown fields, as kubectl does, and a new namespace.
-func connect(t *testing.T) (client.Client, string) {
+// ourDefinitions is an API server with our definitions, to be started.
+func ourDefinitions() *envtest.Environment {
+	return &envtest.Environment{
+		BinaryAssetsDirectory: assets(),
+		CRDDirectoryPaths:     []string{filepath.Join(repository, "config/crd/bases")},
+		ErrorIfCRDPathMissing: true,
+	}
+}
+
+// needsServer skips a test where there is no API server to be had.
+func needsServer(t *testing.T) {
 	t.Helper()
 	if server == nil {
 		t.Skipf("NOT PROVEN: there is no kube-apiserver in %s, so nothing is tested against one", assets())
 	}
+}
+
+// connect gives a client that refuses unknown fields, as kubectl does, and a new namespace.
+func connect(t *testing.T) (client.Client, string) {
+	t.Helper()
+	needsServer(t)
 	scheme := newScheme(t)
 	if err := corev1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package compat
 
 import (
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
@@ -89,13 +87,9 @@ func applyStatus[T any](t *testing.T, c client.Client, object client.Object, man
 func backUnderPKO(t *testing.T) (client.Client, []*unstructured.Unstructured) {
 	t.Helper()
 	theirs := definitions(t, referenceDir(t, "crds"))
-	if server == nil {
-		t.Skipf("NOT PROVEN: there is no kube-apiserver in %s, so nothing is tested against one", assets())
-	}
+	needsServer(t)
 	// A server of its own: the other tests need our definitions.
-	environment := &envtest.Environment{
-		BinaryAssetsDirectory: assets(), CRDDirectoryPaths: []string{filepath.Join(repository, "config/crd/bases")}, ErrorIfCRDPathMissing: true,
-	}
+	environment := ourDefinitions()
 	config, err := environment.Start()
 	t.Cleanup(func() {
 		if err := environment.Stop(); err != nil {

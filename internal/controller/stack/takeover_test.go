@@ -1,9 +1,7 @@
 package stack
 
 import (
-	"bytes"
 	"errors"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,11 +10,11 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/internal/kube"
+	"github.com/gantry-operator/gantry/internal/kube/kubetest"
 	"github.com/gantry-operator/gantry/internal/operation"
 )
 
@@ -30,21 +28,8 @@ type leftByPKO struct {
 
 func pko(t *testing.T) leftByPKO {
 	t.Helper()
-	data, err := os.ReadFile("testdata/pko.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
 	left := leftByPKO{&pulumiv1.Stack{}, &pulumiv1.Program{}, &autov1alpha1.Workspace{}, &autov1alpha1.Update{}}
-	into := left.objects()
-	documents := bytes.Split(data, []byte("\n---\n"))
-	if len(documents) != len(into) {
-		t.Fatalf("%d documents, want %d", len(documents), len(into))
-	}
-	for i, document := range documents {
-		if err := yaml.UnmarshalStrict(document, into[i]); err != nil {
-			t.Fatalf("document %d: %v", i, err)
-		}
-	}
+	kubetest.Read(t, "testdata/pko.yaml", left.objects()...)
 	return left
 }
 

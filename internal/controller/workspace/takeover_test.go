@@ -1,10 +1,8 @@
 package workspace
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"os"
 	"testing"
 	"time"
 
@@ -15,10 +13,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	"github.com/gantry-operator/gantry/internal/kube"
+	"github.com/gantry-operator/gantry/internal/kube/kubetest"
 )
 
 // leftByPKO is a Workspace as PKO leaves it, with all that PKO made for it.
@@ -31,21 +29,8 @@ type leftByPKO struct {
 
 func pko(t *testing.T) leftByPKO {
 	t.Helper()
-	data, err := os.ReadFile("testdata/pko.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
 	left := leftByPKO{&autov1alpha1.Workspace{}, &corev1.Service{}, &appsv1.StatefulSet{}, &corev1.Pod{}}
-	into := left.objects()
-	documents := bytes.Split(data, []byte("\n---\n"))
-	if len(documents) != len(into) {
-		t.Fatalf("%d documents, want %d", len(documents), len(into))
-	}
-	for i, document := range documents {
-		if err := yaml.UnmarshalStrict(document, into[i]); err != nil {
-			t.Fatalf("document %d: %v", i, err)
-		}
-	}
+	kubetest.Read(t, "testdata/pko.yaml", left.objects()...)
 	return left
 }
 
