@@ -18,9 +18,17 @@ type GitSource struct {
 	// auth says how to authenticate.
 	// +optional
 	Auth *GitAuth `json:"auth,omitempty"`
-	// shallow fetches one commit instead of the history.
+	// shallow asks for one commit instead of the history. The history is never fetched.
 	// +optional
 	Shallow bool `json:"shallow,omitempty"`
+	// paths are files and directories of the repository, from its root, that the program needs beside dir. When given,
+	// nothing else is fetched. Default: the whole repository.
+	// +listType=atomic
+	// +optional
+	Paths []string `json:"paths,omitempty"`
+	// recurseSubmodules fetches the submodules, and theirs, too. Default: true.
+	// +optional
+	RecurseSubmodules *bool `json:"recurseSubmodules,omitempty"`
 }
 
 // GitAuth is how to authenticate to a git host. Every field names a key of a Secret.
@@ -40,6 +48,15 @@ type GitAuth struct {
 	// githubApp authenticates as an installation of a GitHub App.
 	// +optional
 	GitHubApp *GitHubAppAuth `json:"githubApp,omitempty"`
+	// bearerToken for hosts that take a token as "Authorization: Bearer".
+	// +optional
+	BearerToken *corev1.SecretKeySelector `json:"bearerToken,omitempty"`
+	// knownHosts are lines of a known_hosts file that the host's key has to be among, beside those of the manager.
+	// +optional
+	KnownHosts *corev1.SecretKeySelector `json:"knownHosts,omitempty"`
+	// caBundle are certificate authorities, in PEM, that the host is trusted by too.
+	// +optional
+	CABundle *corev1.SecretKeySelector `json:"caBundle,omitempty"`
 }
 
 // GitHubAppAuth names an installation of a GitHub App and its key.

@@ -40,6 +40,8 @@ const (
 
 	// ReasonSpecInvalid with Stalled=True: the spec cannot work as it is.
 	ReasonSpecInvalid = "SpecInvalid"
+	// ReasonSourceInvalid with Stalled=True: the source cannot be used as it is, because it is too large or hostile.
+	ReasonSourceInvalid = "SourceInvalid"
 	// ReasonWorkspaceFailed with Stalled=True: the Workspace is stalled.
 	ReasonWorkspaceFailed = "WorkspaceFailed"
 	// ReasonUpdateFailed with Stalled=True: the update failed as often as it is tried.

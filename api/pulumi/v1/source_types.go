@@ -1,11 +1,14 @@
 package v1
 
+import "reflect"
+
 // GitSource is a git repository, selected when any of its fields is given.
 type GitSource struct {
 	// projectRepo is the URL of the repository.
 	// +optional
 	ProjectRepo string `json:"projectRepo,omitempty"`
-	// gitAuthSecret names a Secret with sshPrivateKey (and password), accessToken, or username and password.
+	// gitAuthSecret names a Secret with sshPrivateKey (and password), accessToken, bearerToken, or username and password;
+	// and, beside any of them, known_hosts and ca.crt.
 	// Deprecated: use gitAuth.
 	// +optional
 	GitAuthSecret string `json:"gitAuthSecret,omitempty"`
@@ -21,10 +24,21 @@ type GitSource struct {
 	// branch is the branch, tag or other ref to follow.
 	// +optional
 	Branch string `json:"branch,omitempty"`
-	// shallow fetches one commit instead of the history.
+	// shallow asks for one commit instead of the history. The history is never fetched.
 	// +optional
 	Shallow bool `json:"shallow,omitempty"`
+	// repoPaths are files and directories of the repository, from its root, that the program needs beside repoDir. When
+	// given, nothing else is fetched, and a commit that changes none of them runs nothing. Default: the whole repository.
+	// +listType=atomic
+	// +optional
+	RepoPaths []string `json:"repoPaths,omitempty"`
+	// recurseSubmodules fetches the submodules, and theirs, too. Default: true.
+	// +optional
+	RecurseSubmodules *bool `json:"recurseSubmodules,omitempty"`
 }
+
+// IsZero tells whether no field is given.
+func (s *GitSource) IsZero() bool { return reflect.ValueOf(*s).IsZero() }
 
 // GitAuthConfig is how to authenticate to a git host.
 type GitAuthConfig struct {
@@ -40,6 +54,12 @@ type GitAuthConfig struct {
 	// githubApp authenticates as an installation of a GitHub App.
 	// +optional
 	GitHubApp *GitHubAppAuth `json:"githubApp,omitempty"`
+	// bearerToken for hosts that take a token as "Authorization: Bearer".
+	// +optional
+	BearerToken *ResourceRef `json:"bearerToken,omitempty"`
+	// caBundle are certificate authorities, in PEM, that the host is trusted by too.
+	// +optional
+	CABundle *ResourceRef `json:"caBundle,omitempty"`
 }
 
 // SSHAuth is a private key and its passphrase.
@@ -50,6 +70,9 @@ type SSHAuth struct {
 	// password is the key's passphrase.
 	// +optional
 	Password *ResourceRef `json:"password,omitempty"`
+	// knownHosts are lines of a known_hosts file that the host's key has to be among, beside those of the manager.
+	// +optional
+	KnownHosts *ResourceRef `json:"knownHosts,omitempty"`
 }
 
 // BasicAuth is a user name and a password.

@@ -63,6 +63,28 @@ type LastUpdate struct {
 	// manager can compute them. What has none is taken as it is when it is first seen.
 	// +optional
 	Inputs map[string]string `json:"inputs,omitempty"`
+	// source that was tried last.
+	// +optional
+	Source *SourceRecord `json:"source,omitempty"`
+}
+
+// SourceRecord is a source that an update ran, or runs: enough to run it again when the source itself is gone.
+type SourceRecord struct {
+	// revision of the source.
+	// +optional
+	Revision string `json:"revision,omitempty"`
+	// digest of the archive that the manager keeps of it, as "sha256:<hex>".
+	// +optional
+	Digest string `json:"digest,omitempty"`
+	// content identifies the files of the program: as long as it stays, nothing of the program changed.
+	// +optional
+	Content string `json:"content,omitempty"`
+	// dir is the directory of the program in the archive.
+	// +optional
+	Dir string `json:"dir,omitempty"`
+	// origin identifies what the spec says of the source, but for its revision.
+	// +optional
+	Origin string `json:"origin,omitempty"`
 }
 
 // CurrentUpdate is the update under way.
@@ -82,6 +104,9 @@ type CurrentUpdate struct {
 	// inputs are digests of the Secrets and ConfigMaps that the update takes values from, by kind and name.
 	// +optional
 	Inputs map[string]string `json:"inputs,omitempty"`
+	// source that the update runs.
+	// +optional
+	Source *SourceRecord `json:"source,omitempty"`
 }
 
 // StackStatus is what the stack controller saw and did.
@@ -113,6 +138,9 @@ type StackStatus struct {
 	// is certain that none was; absent before Gantry looked at the Stack first.
 	// +optional
 	Applied *bool `json:"applied,omitempty"`
+	// source is the one that was applied last. Its archive is kept for as long as the Stack lives.
+	// +optional
+	Source *SourceRecord `json:"source,omitempty"`
 	// conditions are Ready, Reconciling and Stalled.
 	// +listType=map
 	// +listMapKey=type

@@ -47,7 +47,7 @@ func ignoredSources(spec *pulumiv1.StackSpec) []string {
 }
 
 // usesGit tells whether the source is a git repository, which any of its fields selects.
-func usesGit(spec *pulumiv1.StackSpec) bool { return spec.GitSource != (pulumiv1.GitSource{}) }
+func usesGit(spec *pulumiv1.StackSpec) bool { return !spec.GitSource.IsZero() }
 
 // ignoredTimes are numbers of seconds that do not count, or not as they are.
 func ignoredTimes(spec *pulumiv1.StackSpec) []string {

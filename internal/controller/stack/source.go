@@ -38,7 +38,7 @@ func (r *Reconciler) resolve(ctx context.Context, stack *pulumiv1.Stack) (Source
 // resolveSource asks the source that the spec names; with several, git goes before Flux before Program, as in PKO.
 func (r *Reconciler) resolveSource(ctx context.Context, stack *pulumiv1.Stack) (Source, error) {
 	switch spec := &stack.Spec; {
-	case spec.GitSource != (pulumiv1.GitSource{}):
+	case !spec.GitSource.IsZero():
 		return Source{}, failure.NewTerminal(pulumiv1.ReasonSpecInvalid,
 			"git sources (spec.projectRepo and its like) are not supported by this version of Gantry; use spec.programRef")
 	case spec.FluxSource != nil:
