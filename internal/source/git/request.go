@@ -1,0 +1,40 @@
+// Package git owns which commit of a repository is the one to run, and the archive of it: one poll for all that follow a
+// ref of a repository with the same credential, and one fetch of each commit.
+package git
+
+import (
+	"time"
+
+	"github.com/gantry-operator/gantry/internal/source/git/client"
+)
+
+// Request is what a consumer follows.
+type Request struct {
+	// Remote is the repository and the credential.
+	Remote client.Remote
+	// Ref is followed; Commit, a full id, is fetched once and never polled. One of them is given.
+	Ref, Commit string
+	// Selection is what of the commit is wanted.
+	Selection client.Selection
+	// Every is how often Ref is polled at least.
+	Every time.Duration
+	// Token asks for a poll at once, whenever it is another one than the last time; empty asks for none. Until that poll
+	// has ended the answer is a *StaleError that is Pending.
+	Token string
+}
+
+// StaleError comes with a Revision: it is the last one known, and may not be the newest.
+type StaleError struct {
+	// Pending says that somebody is looking, right now; otherwise the source cannot be reached.
+	Pending bool
+	err     error
+}
+
+// NewStale makes a StaleError of its cause.
+func NewStale(pending bool, cause error) *StaleError { return &StaleError{Pending: pending, err: cause} }
+
+// Error is fit for a condition.
+func (e *StaleError) Error() string { return e.err.Error() }
+
+// Unwrap gives the cause.
+func (e *StaleError) Unwrap() error { return e.err }
