@@ -16,6 +16,9 @@ needed=(
 	/usr/bin/protoc:protobuf-compiler
 	/usr/include/google/protobuf/timestamp.proto:libprotobuf-dev
 	/usr/bin/git:git
+	/usr/bin/git-lfs:git-lfs
+	/usr/bin/ssh:openssh-client
+	/usr/sbin/sshd:openssh-server
 )
 missing=()
 for pair in "${needed[@]}"; do
