@@ -111,31 +111,41 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this Workspace does not use that artifact", http.StatusForbidden)
 		return
 	}
-	archive, size, err := s.Store.Open(digest)
+	archive, err := s.Store.Open(digest)
+	if err != nil {
+		s.refuse(w, err)
+		return
+	}
+	defer archive.Close()
+	s.send(w, r, archive)
+}
+
+// refuse answers that the archive cannot be had.
+func (s *Server) refuse(w http.ResponseWriter, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		http.Error(w, "the artifact is not there (yet)", http.StatusNotFound)
 		return
 	}
-	if err != nil {
-		s.Log.Error(err, "Could not read an artifact")
-		http.Error(w, "the artifact cannot be read", http.StatusInternalServerError)
-		return
-	}
-	s.send(w, r, archive, size)
-	if err := archive.Close(); err != nil {
-		s.Log.Error(err, "Could not close an artifact")
-	}
+	s.Log.Error(err, "Could not read an artifact")
+	http.Error(w, "the artifact cannot be read", http.StatusInternalServerError)
 }
 
-// send answers with the archive.
-func (s *Server) send(w http.ResponseWriter, r *http.Request, archive io.Reader, size int64) {
+// send answers with the archive. It is verified on the way: of a damaged one the end is not sent, so that it cannot be
+// taken for whole. A range that is asked for is ignored, as HTTP allows.
+func (s *Server) send(w http.ResponseWriter, r *http.Request, archive *Archive) {
 	w.Header().Set("Content-Type", "application/gzip")
-	w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
+	w.Header().Set("Content-Length", strconv.FormatInt(archive.Size(), 10))
 	if r.Method == http.MethodHead {
 		return
 	}
-	if _, err := io.Copy(w, archive); err != nil {
-		s.Log.V(1).Info("An artifact was not sent whole", "error", err.Error())
+	sent, err := io.Copy(w, archive)
+	switch {
+	case err == nil:
+	case sent == 0:
+		w.Header().Del("Content-Length")
+		s.refuse(w, err)
+	default:
+		s.Log.Info("An artifact was not sent whole", "error", err.Error())
 	}
 }
 

@@ -3,7 +3,6 @@
 package artifact
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,39 +13,82 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"k8s.io/utils/clock"
+
+	"github.com/gantry-operator/gantry/internal/artifact/pack"
 )
 
 const (
 	prefix = "sha256:"
-	// temporary is how the names of files begin that are being written.
-	temporary = ".writing-"
+	// extension of the files.
+	extension = ".tar.gz"
+	// touchAfter is how exactly the time of an archive's last use is kept.
+	touchAfter = time.Minute
 )
 
 // ErrInvalidDigest means that a digest is not "sha256:" and 64 small hexadecimal digits.
 var ErrInvalidDigest = errors.New("not a sha256 digest")
 
+// TooLargeError means that a directory is over the limits of an archive, in words that are fit for a condition.
+type TooLargeError = pack.TooLargeError
+
+// InvalidError means that a directory has something that cannot be in an archive, in words that are fit for a condition.
+type InvalidError = pack.InvalidError
+
 // Store keeps archives in a directory. It is safe for concurrent use, also by several processes: a file appears whole
-// or not at all, and its name is the digest of its content.
+// or not at all, and its name is the digest of its content. The directory may lose files, and be lost itself, at any
+// time: what is not there is to be stored again. When a file was used last is the time of its modification.
 type Store struct {
-	dir string
+	dir    string
+	limits pack.Limits
+	bound  int64
+	live   Live
+	clock  clock.PassiveClock
+	// using is held while an archive is found to be there and its use is recorded, and while one is evicted.
+	using sync.Mutex
+	// count and bytes are of all archives, named of those that live objects named at the last sweep, evicted of those
+	// that sweeps removed: as far as this process knows.
+	count, bytes, named, evicted atomic.Int64
+	// pressed tells that the store is over its bound.
+	pressed chan struct{}
 }
 
+// Live lists the digests of the archives that objects name now. They are never evicted.
+type Live func(ctx context.Context) (map[string]bool, error)
+
+// Option sets something about a Store.
+type Option func(*Store)
+
+// WithLimits bounds each directory that is packed. Without, it is 2Gi and half a million files.
+func WithLimits(limits pack.Limits) Option { return func(s *Store) { s.limits = limits } }
+
+// WithBound bounds what all archives have together, as long as that leaves those that live objects name. Without, it is
+// 10Gi.
+func WithBound(bytes int64) Option { return func(s *Store) { s.bound = bytes } }
+
+// WithLive says what is never evicted. Without, nothing ever is.
+func WithLive(live Live) Option { return func(s *Store) { s.live = live } }
+
+// WithClock sets the clock by which archives get old.
+func WithClock(now clock.PassiveClock) Option { return func(s *Store) { s.clock = now } }
+
 // NewStore returns a Store in dir, which is made if it does not exist. What an interrupted write left is removed.
-func NewStore(dir string) (*Store, error) {
+func NewStore(dir string, options ...Option) (*Store, error) {
+	s := &Store{
+		dir: dir, limits: pack.Limits{Bytes: 2 << 30, Files: 500_000}, bound: 10 << 30,
+		clock: clock.RealClock{}, pressed: make(chan struct{}, 1),
+	}
+	for _, option := range options {
+		option(s)
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the artifact store: %w", err)
 	}
-	left, err := filepath.Glob(filepath.Join(dir, temporary+"*"))
-	if err != nil {
-		return nil, fmt.Errorf("look into the artifact store: %w", err)
-	}
-	for _, path := range left {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("clean the artifact store: %w", err)
-		}
-	}
-	return &Store{dir: dir}, nil
+	return s, s.tidy()
 }
 
 // Put stores an archive and returns its digest. Storing the same bytes again costs a look only.
@@ -56,85 +98,74 @@ func (s *Store) Put(ctx context.Context, archive []byte) (digest string, err err
 	}
 	sum := sha256.Sum256(archive)
 	digest = prefix + hex.EncodeToString(sum[:])
-	if file, _, err := s.Open(digest); err == nil {
-		return digest, file.Close()
+	if s.whole(digest) {
+		return digest, nil
 	}
-	// No fsync: a file that a crash cut short does not have its digest and counts as missing.
-	file, err := os.CreateTemp(s.dir, temporary+"*")
-	if err != nil {
-		return "", fmt.Errorf("store an artifact: %w", err)
-	}
-	_, err = io.Copy(file, bytes.NewReader(archive))
-	err = errors.Join(err, file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), s.path(sum))
-	}
-	if err != nil {
-		return "", fmt.Errorf("store an artifact: %w", errors.Join(err, os.Remove(file.Name())))
-	}
-	return digest, nil
+	return s.insist(ctx, func(to io.Writer) error {
+		_, err := to.Write(archive)
+		return err
+	})
 }
 
-// Has tells whether the archive is there. It does not read it.
+// PutDir packs a directory, stores the archive and returns its digest: the same for the same files. A directory that is
+// over the limits is a *TooLargeError, one with something that no archive can have an *InvalidError.
+func (s *Store) PutDir(ctx context.Context, dir string) (digest string, err error) {
+	return s.insist(ctx, func(to io.Writer) error { return pack.Dir(ctx, to, dir, s.limits) })
+}
+
+// Has tells whether the archive is there. It does not read it, but counts as its use.
 func (s *Store) Has(digest string) bool {
 	sum, err := parse(digest)
 	if err != nil {
 		return false
 	}
+	s.using.Lock()
+	defer s.using.Unlock()
 	info, err := os.Lstat(s.path(sum))
-	return err == nil && info.Mode().IsRegular()
+	if err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	s.touch(s.path(sum), info)
+	return true
 }
 
-// Open returns the archive and its size, once its bytes were found to have the digest. The error is fs.ErrNotExist if it
-// is not there; an archive that is damaged is removed and is not there.
-func (s *Store) Open(digest string) (archive io.ReadSeekCloser, size int64, err error) {
+// Open returns the archive. The error is fs.ErrNotExist if it is not there.
+func (s *Store) Open(digest string) (*Archive, error) {
 	sum, err := parse(digest)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
+	s.using.Lock()
+	defer s.using.Unlock()
 	file, err := os.Open(s.path(sum))
 	if err != nil {
-		return nil, 0, fmt.Errorf("open artifact %s: %w", digest, err)
+		return nil, fmt.Errorf("open artifact %s: %w", digest, err)
 	}
-	hash := sha256.New()
-	size, err = io.Copy(hash, file)
-	if err == nil && !bytes.Equal(hash.Sum(nil), sum[:]) {
-		err = errors.Join(fs.ErrNotExist, os.Remove(file.Name()))
-	}
-	if err == nil {
-		_, err = file.Seek(0, io.SeekStart)
-	}
+	info, err := file.Stat()
 	if err != nil {
-		return nil, 0, fmt.Errorf("read artifact %s: %w", digest, errors.Join(err, file.Close()))
+		return nil, fmt.Errorf("open artifact %s: %w", digest, errors.Join(err, file.Close()))
 	}
-	return file, size, nil
+	s.touch(file.Name(), info)
+	return &Archive{file: file, want: sum, hash: sha256.New(), size: info.Size(), left: info.Size()}, nil
 }
 
-// Sweep removes the archives that nobody keeps and that were stored before the given time. The time is there for those
-// whose user has yet to name them.
-func (s *Store) Sweep(keep map[string]bool, before time.Time) (removed int, err error) {
-	files, err := os.ReadDir(s.dir)
+// whole tells whether the archive is there and has its digest. It reads it, and counts as its use.
+func (s *Store) whole(digest string) bool {
+	archive, err := s.Open(digest)
 	if err != nil {
-		return 0, fmt.Errorf("sweep the artifact store: %w", err)
+		return false
 	}
-	var failures []error
-	for _, file := range files {
-		name, isArchive := strings.CutSuffix(file.Name(), extension)
-		info, err := file.Info()
-		if !isArchive || err != nil || keep[prefix+name] || !info.ModTime().Before(before) {
-			continue
-		}
-		if err := os.Remove(filepath.Join(s.dir, file.Name())); err != nil {
-			failures = append(failures, err)
-			continue
-		}
-		removed++
-	}
-	return removed, errors.Join(failures...)
+	defer archive.Close()
+	_, err = io.Copy(io.Discard, archive)
+	return err == nil
 }
 
-// extension of the files.
-const extension = ".tar.gz"
+// touch records that an archive is used. That it cannot be recorded is no reason not to use it.
+func (s *Store) touch(path string, info fs.FileInfo) {
+	if now := s.clock.Now(); now.Sub(info.ModTime()).Abs() >= touchAfter {
+		_ = os.Chtimes(path, now, now) //nolint:errcheck // see above
+	}
+}
 
 // path is where an archive is. It is made of the digest's bytes, so no digest leads out of the directory.
 func (s *Store) path(sum [sha256.Size]byte) string {

@@ -206,6 +206,21 @@ func (h *Hub) Fetches(workspace types.NamespacedName, digest string) bool {
 	return false
 }
 
+// Sources lists the digests of the artifacts that operations under way have as their sources, as far as it is known.
+func (h *Hub) Sources() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var digests []string
+	for _, d := range h.desks {
+		for _, j := range d.jobs {
+			if digest := j.operation.GetSource().GetArtifact().GetDigest(); digest != "" && j.result == nil {
+				digests = append(digests, digest)
+			}
+		}
+	}
+	return digests
+}
+
 // desk returns what is kept for a Workspace, which is made if there is nothing. h.mu is held.
 func (h *Hub) desk(workspace types.NamespacedName) *desk {
 	d := h.desks[workspace]

@@ -3,24 +3,15 @@ package operator
 import (
 	"context"
 	"fmt"
-	"time"
 
-	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/internal/artifact"
 	"github.com/gantry-operator/gantry/internal/hub"
-)
-
-const (
-	// sweepEvery is how often artifacts that nobody uses are removed.
-	sweepEvery = time.Hour
-	// sweepAfter is how old they have to be: an artifact is stored before the object that names it is written.
-	sweepAfter = time.Hour
 )
 
 // entitled tells whether a Workspace's pod may have an artifact: its spec names it, or its operation does.
@@ -37,57 +28,65 @@ func entitled(cached client.Reader, sessions *hub.Hub) func(context.Context, typ
 	}
 }
 
-// sweeper removes artifacts that no Workspace and no Program names.
-type sweeper struct {
-	cached client.Reader
-	store  *artifact.Store
-	clock  clock.WithTicker
-	log    logr.Logger
-}
-
-// NeedLeaderElection says that only the leader's store is used, so only it is swept.
-func (s *sweeper) NeedLeaderElection() bool { return true }
-
-// Start sweeps until ctx is done.
-func (s *sweeper) Start(ctx context.Context) error {
-	ticker := s.clock.NewTicker(sweepEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C():
-			removed, err := s.sweep(ctx)
-			if err != nil && ctx.Err() == nil {
-				s.log.Error(err, "Could not remove old artifacts")
-			}
-			if removed > 0 {
-				s.log.V(1).Info("Removed old artifacts", "count", removed)
+// named lists the artifacts that objects name, and those of operations under way. A Stack names what it applied last, so
+// that it can be destroyed when its source is gone, and what it tried and tries.
+func named(cached client.Reader, sessions *hub.Hub) artifact.Live {
+	return func(ctx context.Context) (map[string]bool, error) {
+		var workspaces autov1alpha1.WorkspaceList
+		var programs pulumiv1.ProgramList
+		var stacks pulumiv1.StackList
+		for _, list := range []client.ObjectList{&workspaces, &programs, &stacks} {
+			if err := cached.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+				return nil, fmt.Errorf("list what names artifacts: %w", err)
 			}
 		}
+		digests := sessions.Sources()
+		for i := range workspaces.Items {
+			if flux := workspaces.Items[i].Spec.Flux; flux != nil {
+				digests = append(digests, flux.Digest)
+			}
+		}
+		for i := range programs.Items {
+			if made := programs.Items[i].Status.Artifact; made != nil {
+				digests = append(digests, made.Digest)
+			}
+		}
+		for i := range stacks.Items {
+			digests = append(digests, kept(&stacks.Items[i].Status)...)
+		}
+		all := map[string]bool{}
+		for _, digest := range digests {
+			all[digest] = true
+		}
+		return all, nil
 	}
 }
 
-// sweep removes what is not in use now.
-func (s *sweeper) sweep(ctx context.Context) (removed int, err error) {
-	var workspaces autov1alpha1.WorkspaceList
-	if err := s.cached.List(ctx, &workspaces); err != nil {
-		return 0, fmt.Errorf("list Workspaces: %w", err)
+// kept are all artifacts that a Stack's status names.
+func kept(status *pulumiv1.StackStatus) (digests []string) {
+	records := []*pulumiv1.SourceRecord{status.Source}
+	if status.LastUpdate != nil {
+		records = append(records, status.LastUpdate.Source)
 	}
-	var programs pulumiv1.ProgramList
-	if err := s.cached.List(ctx, &programs); err != nil {
-		return 0, fmt.Errorf("list Programs: %w", err)
+	if status.CurrentUpdate != nil {
+		records = append(records, status.CurrentUpdate.Source)
 	}
-	keep := map[string]bool{}
-	for i := range workspaces.Items {
-		if flux := workspaces.Items[i].Spec.Flux; flux != nil {
-			keep[flux.Digest] = true
+	for _, record := range records {
+		if record != nil {
+			digests = append(digests, record.Digest)
 		}
 	}
-	for i := range programs.Items {
-		if made := programs.Items[i].Status.Artifact; made != nil {
-			keep[made.Digest] = true
+	return digests
+}
+
+// known waits until the cache has the objects that name artifacts.
+func known(objects cache.Cache) func(context.Context) error {
+	return func(ctx context.Context) error {
+		for _, kind := range []client.Object{&autov1alpha1.Workspace{}, &pulumiv1.Program{}, &pulumiv1.Stack{}} {
+			if _, err := objects.GetInformer(ctx, kind); err != nil {
+				return fmt.Errorf("wait for the cache: %w", err)
+			}
 		}
+		return nil
 	}
-	return s.store.Sweep(keep, s.clock.Now().Add(-sweepAfter))
 }

@@ -110,16 +110,16 @@ func managerOptions(o Options, scheme *runtime.Scheme) ctrl.Options {
 // assemble adds all that runs to the manager.
 func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Client, keeper *certificate.Keeper) error {
 	now, log := clock.RealClock{}, mgr.GetLogger()
-	store, err := artifact.NewStore(o.ArtifactDir)
-	if err != nil {
-		return err
-	}
 	pods, err := podSettings(ctx, o, live)
 	if err != nil {
 		return err
 	}
 	authenticator := identity.New(identity.ClusterReviewer{Client: live}, identity.ClusterPods{Cached: mgr.GetClient(), Live: live}, now)
 	sessions := hub.New(log.WithName("hub"), now, authenticator, waiting(mgr.GetClient()))
+	store, err := artifact.NewStore(o.ArtifactDir, artifact.WithLive(named(mgr.GetClient(), sessions)))
+	if err != nil {
+		return err
+	}
 	recorder, err := metrics.NewRecorder(ctrlmetrics.Registry)
 	if err != nil {
 		return err
@@ -137,7 +137,7 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 			Store: store, Authenticator: authenticator, Entitled: entitled(mgr.GetClient(), sessions),
 			Log: log.WithName("artifacts"), Address: o.ArtifactAddress, TLS: keeper.TLS(),
 		},
-		&sweeper{cached: mgr.GetClient(), store: store, clock: now, log: log.WithName("artifacts")},
+		&artifact.Sweeper{Store: store, Ready: known(mgr.GetCache()), Clock: now, Log: log.WithName("artifacts")},
 	}
 	if o.PodName != "" {
 		runnables = append(runnables, &leaderLabel{client: live, clock: now, log: log.WithName("leader"), namespace: o.PodNamespace, pod: o.PodName})

@@ -39,7 +39,7 @@ func Archive(program *pulumiv1.Program) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pack(project)
+	return archive(project)
 }
 
 // Project makes the project's Pulumi.yaml: the program as it was given, with the object's name as the name and yaml as
