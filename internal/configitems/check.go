@@ -42,7 +42,7 @@ func Check(namespace string, spec *pulumiv1.StackSpec) validate.Problems {
 	}
 	for _, name := range sorted(spec.SecretsRef) {
 		key("spec.secretsRef", name)
-		checkReference(&p, validate.At("spec.secretsRef", name), namespace, spec.SecretsRef[name])
+		CheckReference(&p, validate.At("spec.secretsRef", name), namespace, spec.SecretsRef[name])
 	}
 	return p
 }
@@ -79,14 +79,14 @@ func checkVariable(p *validate.Problems, namespace string, spec *pulumiv1.StackS
 	case name == tokenVariable && spec.AccessTokenSecret != "":
 		p.Add(at, "spec.accessTokenSecret says the same variable: keep one")
 	}
-	checkReference(p, at, namespace, ref)
+	CheckReference(p, at, namespace, ref)
 	if ref.SelectorType == pulumiv1.ResourceRefLiteral && ref.LiteralRef != nil {
 		p.EnvValue(at+".literal.value", name, ref.LiteralRef.Value)
 	}
 }
 
-// checkReference says whether a reference can work at all.
-func checkReference(p *validate.Problems, at, namespace string, ref pulumiv1.ResourceRef) {
+// CheckReference says whether a reference can work at all.
+func CheckReference(p *validate.Problems, at, namespace string, ref pulumiv1.ResourceRef) {
 	switch ref.SelectorType {
 	case pulumiv1.ResourceRefEnv, pulumiv1.ResourceRefFS:
 		p.Add(at, "ref type %q is deprecated and no longer works; use Secret or Literal", ref.SelectorType)

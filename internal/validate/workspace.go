@@ -68,6 +68,7 @@ func (p *Problems) pod(spec *autov1alpha1.WorkspaceSpec) {
 func (p *Problems) source(spec *autov1alpha1.WorkspaceSpec) {
 	switch {
 	case spec.Git != nil:
+		p.Git("spec.git", spec.Git)
 	case spec.Flux != nil:
 		p.flux("spec.flux", spec.Flux)
 	case spec.Local != nil:

@@ -32,7 +32,7 @@ func ofUpdate(fields string, words ...string) wrong {
 func TestInvalidStacks(t *testing.T) {
 	c := newControllers(t)
 	all := map[string]wrong{}
-	for _, some := range []map[string]wrong{invalidStackNames(), invalidEnvironments(), invalidConfigurations(), invalidReferences(), invalidRuns(), invalidWorkspaceTemplates(), invalidUpdateTemplates()} {
+	for _, some := range []map[string]wrong{invalidStackNames(), invalidEnvironments(), invalidConfigurations(), invalidReferences(), invalidGit(), invalidRuns(), invalidWorkspaceTemplates(), invalidUpdateTemplates()} {
 		for name, w := range some {
 			all[name] = w
 		}
@@ -105,6 +105,47 @@ func invalidConfigurations() map[string]wrong {
 		"SecretsAndRef":       withSpec("secrets: {k: hunter2}, secretsRef: {k: {type: Literal, literal: {value: hunter2}}}", "spec.secretsRef[k]: ", "is in spec.secrets too"),
 		"ESCEmpty":            withSpec(`environment: [""]`, "spec.environment[0]: is empty"),
 		"ESCControl":          withSpec(`environment: [ok, "a\nb"]`, "spec.environment[1]: ", "control characters"),
+	}
+}
+
+func invalidGit() map[string]wrong {
+	const repo = "projectRepo: https://host/a, branch: main"
+	deep := strings.Repeat("a/", 3000)
+	return map[string]wrong{
+		"GitNoRepo":        withSpec("branch: main", `spec.projectRepo: missing "projectRepo"`),
+		"GitNoRef":         withSpec("projectRepo: https://host/a", `spec.branch: missing "commit" or "branch"`),
+		"GitTwoRefs":       withSpec(repo+", commit: main", `only one of "commit" or "branch"`),
+		"GitFile":          withSpec("projectRepo: file:///etc, branch: main", "spec.projectRepo: "),
+		"GitPath":          withSpec("projectRepo: /etc, branch: main", "spec.projectRepo: "),
+		"GitProgram":       withSpec(`projectRepo: "ext::sh -c id", branch: main`, "spec.projectRepo: "),
+		"GitOption":        withSpec("projectRepo: --upload-pack=id, branch: main", "spec.projectRepo: "),
+		"GitSSHOption":     withSpec("projectRepo: \"ssh://-oProxyCommand=id/x\", branch: main", "spec.projectRepo: "),
+		"GitPassword":      withSpec(`projectRepo: "https://me:hunter2@host/a", branch: main`, "spec.projectRepo: ", "Secret"),
+		"GitControl":       withSpec(`projectRepo: "https://host/a\nb", branch: main`, "spec.projectRepo: "),
+		"GitHuge":          withSpec("projectRepo: https://host/"+strings.Repeat("a", 1<<20)+", branch: main", "spec.projectRepo: "),
+		"GitUnicodeHost":   withSpec("projectRepo: https://hößt/a, branch: main", "spec.projectRepo: "),
+		"GitRefOption":     withSpec("projectRepo: https://host/a, branch: --all", "spec.branch: "),
+		"GitRefControl":    withSpec(`projectRepo: https://host/a, branch: "a\nb"`, "spec.branch: "),
+		"GitRefUp":         withSpec("projectRepo: https://host/a, branch: refs/../x", "spec.branch: "),
+		"GitRefGlob":       withSpec(`projectRepo: https://host/a, branch: "re*"`, "spec.branch: "),
+		"GitCommitControl": withSpec(`projectRepo: https://host/a, commit: "a\u007f"`, "spec.commit: "),
+		"GitDirUp":         withSpec(repo+", repoDir: ../a", "spec.repoDir: ", "leads out"),
+		"GitDirUpLater":    withSpec(repo+", repoDir: /a/../../b", "spec.repoDir: ", "leads out"),
+		"GitDirControl":    withSpec(repo+`, repoDir: "a\0"`, "spec.repoDir: ", "control"),
+		"GitDirHuge":       withSpec(repo+", repoDir: "+deep, "spec.repoDir: has 6000 bytes"),
+		"GitPathsUp":       withSpec(repo+", repoPaths: [a, b/../../c]", "spec.repoPaths[1]: ", "leads out"),
+		"GitPathsAll":      withSpec(repo+", repoPaths: [/]", "spec.repoPaths[0]: ", "whole repository"),
+		"GitPathsType":     refusedSpec(repo+", repoPaths: a", "spec.repoPaths"),
+		"GitSubmodules":    refusedSpec(repo+", recurseSubmodules: deep", "spec.recurseSubmodules"),
+		"GitSecretName":    withSpec(repo+", gitAuthSecret: A_B", "spec.gitAuthSecret: "),
+		"GitAuthEmpty":     withSpec(repo+", gitAuth: {}", "spec.gitAuth: is empty"),
+		"GitAuthEnv":       withSpec(repo+", gitAuth: {accessToken: {type: Env, env: {name: TOKEN}}}", "spec.gitAuth.accessToken: ", "deprecated"),
+		"GitAuthFile":      withSpec(repo+", gitAuth: {sshAuth: {sshPrivateKey: {type: FS, filesystem: {path: /key}}}}", "spec.gitAuth.sshAuth.sshPrivateKey: ", "deprecated"),
+		"GitAuthType":      withSpec(repo+", gitAuth: {caBundle: {type: Magic}}", `spec.gitAuth.caBundle: unknown type "Magic"`),
+		"GitAuthElsewhere": withSpec(repo+", gitAuth: {accessToken: {type: Secret, secret: {namespace: other, name: a, key: b}}}", "spec.gitAuth.accessToken: cross-namespace"),
+		"GitAuthKey":       withSpec(repo+", gitAuth: {basicAuth: {userName: {type: Secret, secret: {name: a, key: a/b}}, password: {type: Secret, secret: {name: a, key: b}}}}", "spec.gitAuth.basicAuth.userName.secret.key: "),
+		"GitAppNoKey":      refusedSpec(repo+", gitAuth: {githubApp: {appID: {type: Literal}}}", "spec.gitAuth.githubApp"),
+		"GitEverything":    withSpec("branch: -a, repoDir: .., gitAuth: {bearerToken: {type: Env}}", "spec.projectRepo: ", "spec.branch: ", "spec.repoDir: ", "spec.gitAuth.bearerToken: "),
 	}
 }
 

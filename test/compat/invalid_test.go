@@ -30,10 +30,13 @@ import (
 	"github.com/gantry-operator/gantry/internal/controller/stack"
 	"github.com/gantry-operator/gantry/internal/controller/update"
 	"github.com/gantry-operator/gantry/internal/controller/workspace"
+	"github.com/gantry-operator/gantry/internal/failure"
 	"github.com/gantry-operator/gantry/internal/hub"
 	"github.com/gantry-operator/gantry/internal/operation"
 	"github.com/gantry-operator/gantry/internal/pod"
 	"github.com/gantry-operator/gantry/internal/references"
+	"github.com/gantry-operator/gantry/internal/source"
+	"github.com/gantry-operator/gantry/internal/source/git"
 )
 
 // controllers are the real ones, called by hand, on a namespace of a real API server.
@@ -70,13 +73,14 @@ func newControllers(t *testing.T) *controllers {
 		"Stack": &stack.Reconciler{
 			Client: c, Reader: c, Clock: now, Recorder: all.events, Artifacts: archives{}, ArtifactURL: url,
 			Inputs: references.New(c, nil, nil), // it watches nothing before it is started
+			Git:    noHosts{},
 		},
 		"Workspace": &workspace.Reconciler{
 			Client: c, Reader: c, Clock: now, Recorder: all.events, Hub: noAgents{}, IdleTimeout: time.Minute,
 			Pods: pod.Settings{WorkspaceImage: "pulumi", AgentImage: "gantry", HubAddress: "hub:1", CA: "bundle"},
 		},
 		"Update": &update.Reconciler{
-			Client: c, Reader: c, Clock: now, Recorder: all.events, Hub: noAgents{},
+			Client: c, Reader: c, Clock: now, Recorder: all.events, Hub: noAgents{}, Git: noHosts{},
 			Settings: update.Settings{CancelGrace: time.Minute, ArtifactURL: url},
 		},
 	}
@@ -123,6 +127,17 @@ type archives struct{}
 func (archives) Put(_ context.Context, archive []byte) (string, error) {
 	sum := sha256.Sum256(archive)
 	return "sha256:" + hex.EncodeToString(sum[:]), nil
+}
+
+func (archives) Has(string) bool { return true }
+
+// noHosts are git hosts that nobody asks.
+type noHosts struct{}
+
+func (noHosts) Notify(string, func(types.NamespacedName)) {}
+func (noHosts) Forget(source.Consumer)                    {}
+func (noHosts) Observe(source.Consumer, git.Request) (source.Revision, error) {
+	return source.Revision{}, failure.NewWaiting(pulumiv1.ReasonSourceUnavailable, "nobody asks")
 }
 
 // noAgents is a hub to which no agent ever connects.

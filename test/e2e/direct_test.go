@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -274,18 +273,6 @@ func TestBadImageThenGoodImage(t *testing.T) {
 		return workspace.Status.ObservedGeneration == workspace.Generation &&
 			stage.Condition(workspace.Status.Conditions, autov1alpha1.ConditionTypeReady).Status == metav1.ConditionTrue
 	})
-}
-
-// TestGitWorkspaceSaysThatItIsNotSupported at once, not only when an Update wants it.
-func TestGitWorkspaceSaysThatItIsNotSupported(t *testing.T) {
-	t.Parallel()
-	s := begin(t, "git")
-	began := time.Now()
-	workspace := s.workspace("git", `{spec: {git: {url: "https://git.example/x", ref: main}}}`)
-	s.until(workspace, "to be Stalled", func() bool {
-		return stage.Condition(workspace.Status.Conditions, autov1alpha1.ConditionTypeStalled).Reason == autov1alpha1.ReasonSourceUnsupported
-	})
-	t.Logf("said after %s", time.Since(began))
 }
 
 // serverManifest serves the files of a ConfigMap to anybody, as a Flux source does, and logs what it is told of who asks.

@@ -260,7 +260,7 @@ func (e *exampleStory) notSupported() {
 		e.made = append(e.made, object)
 	}
 	workspace := e.Workspace("random-yaml-1e2fc47")
-	e.until(workspace, "to say that it is not supported", func() bool {
-		return stage.Condition(workspace.Status.Conditions, autov1alpha1.ConditionTypeStalled).Reason == autov1alpha1.ReasonSourceUnsupported
+	e.until(workspace, "to be Ready, asleep", func() bool {
+		return stage.Condition(workspace.Status.Conditions, autov1alpha1.ConditionTypeReady).Status == metav1.ConditionTrue
 	})
 }

@@ -9,8 +9,4 @@ const (
 	// ReasonPodOutdated with Reconciling=True on a Workspace: its pod is not what the spec asks for now, and stays only
 	// for the operation in it. No other operation starts there.
 	ReasonPodOutdated = "PodOutdated"
-
-	// ReasonSourceUnsupported with Stalled=True on a Workspace and its Updates: the source is one that Gantry does not
-	// fetch.
-	ReasonSourceUnsupported = "SourceUnsupported"
 )

@@ -16,6 +16,10 @@ const (
 	LabelStackName = "pulumi.com/stack-name"
 )
 
+// ConditionTypeSourceStale is True, and present, only while the source cannot be reached and the last revision that is
+// known of it goes on being used. Its reason is SourceUnavailable.
+const ConditionTypeSourceStale = "SourceStale"
+
 // Reasons of a Stack's conditions.
 const (
 	// ReasonProcessingCompleted with Ready=True: the stack is in line with its source.
@@ -56,6 +60,8 @@ const (
 	EventStackConfigInvalid = "StackConfigInvalid"
 	// EventStackUpdateDetected: there is a reason to run.
 	EventStackUpdateDetected = "StackUpdateDetected"
+	// EventStackSourceUnchanged: a new revision of the source changes nothing of what the stack needs.
+	EventStackSourceUnchanged = "StackSourceUnchanged"
 	// EventStackUpdateFailure: an update failed.
 	EventStackUpdateFailure = "StackUpdateFailure"
 	// EventStackCreated: an update succeeded.

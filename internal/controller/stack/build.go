@@ -54,6 +54,9 @@ func buildWorkspace(stack *pulumiv1.Stack, source Source) (*autov1alpha1.Workspa
 	if err := mergeTemplate(workspace, stack.Spec.WorkspaceTemplate); err != nil {
 		return nil, err
 	}
+	if source.Artifact != nil {
+		workspace.Spec.Git = nil // a template's, which would go before it
+	}
 	workspace.Spec.EnvFrom = append(workspace.Spec.EnvFrom, configitems.EnvironmentFrom(&stack.Spec)...)
 	for _, other := range workspace.Spec.Stacks {
 		if other.Name == stack.Spec.Stack {
@@ -145,7 +148,7 @@ func updateName(o Observed, step Step) string {
 		last = l.Name
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%d\n%s\n%s\n%s\n%s", o.Stack.UID, last, o.Stack.Generation, request(o.Stack),
-		o.Source.Revision, step.Type, markOf(o.Inputs.Digests)))
+		o.Source.Revision+o.Source.Content, step.Type, markOf(o.Inputs.Digests)))
 	return pulumiv1.WorkspaceName(o.Stack.Name) + "-" + hex.EncodeToString(sum[:5])
 }
 

@@ -21,6 +21,11 @@ func updateDetected(step Step) notice {
 	return notice{corev1.EventTypeNormal, pulumiv1.EventStackUpdateDetected, "Update", step.Message}
 }
 
+// sourceUnchanged: a new revision is not run.
+func sourceUnchanged(revision string) notice {
+	return notice{corev1.EventTypeNormal, pulumiv1.EventStackSourceUnchanged, "Observe", revision + " changes nothing of what the stack needs, and is not run"}
+}
+
 // updateEnded: how an update went. PKO calls every success StackCreated.
 func updateEnded(last *pulumiv1.LastUpdate) notice {
 	switch {

@@ -41,6 +41,7 @@ func ignoredSources(spec *pulumiv1.StackSpec) []string {
 		conditions.Source{Field: "spec.projectRepo", Set: usesGit(spec)},
 		conditions.Source{Field: "spec.fluxSource", Set: spec.FluxSource != nil},
 		conditions.Source{Field: "spec.programRef", Set: spec.ProgramRef != nil},
+		conditions.Source{Field: "spec.workspaceTemplate.spec.git", Set: template.Git != nil},
 		conditions.Source{Field: "spec.workspaceTemplate.spec.local", Set: template.Local != nil},
 		conditions.Source{Field: "spec.workspaceTemplate.spec.projectInfo", Set: template.ProjectInfo != nil},
 	)

@@ -17,6 +17,7 @@ import (
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/internal/pod"
 	"github.com/gantry-operator/gantry/internal/references"
+	"github.com/gantry-operator/gantry/internal/source/git/auth"
 )
 
 // Inputs tells what the Secrets and ConfigMaps are like that Stacks name.
@@ -31,16 +32,33 @@ type Inputs interface {
 	Forget(stack types.NamespacedName)
 }
 
-// observeInputs sums up what the desired Workspace takes from Secrets and ConfigMaps, and marks its pods with it.
+// observeInputs sums up what the desired Workspace takes from Secrets and ConfigMaps, and marks its pods with it. The
+// Secrets with credentials of the source are followed like the others, but they are no reason to run.
 func (r *Reconciler) observeInputs(ctx context.Context, o *Observed) error {
-	inputs, err := pod.Inputs(o.Desired)
-	if err != nil && !errors.As(err, new(*pod.InvalidError)) { // what is invalid is told on the Workspace
-		return fmt.Errorf("find the inputs: %w", err)
+	var inputs []pod.Input
+	if o.Desired != nil {
+		var err error
+		// What is invalid is told on the Workspace.
+		if inputs, err = pod.Inputs(o.Desired); err != nil && !errors.As(err, new(*pod.InvalidError)) {
+			return fmt.Errorf("find the inputs: %w", err)
+		}
 	}
+	var followed []string
+	for _, name := range auth.OfStack(&o.Stack.Spec.GitSource).Names() {
+		reference := pod.Reference{Kind: pod.KindSecret, Name: name}
+		if !slices.ContainsFunc(inputs, func(i pod.Input) bool { return i.Reference == reference }) {
+			inputs = append(inputs, pod.Input{Reference: reference, Whole: true})
+			followed = append(followed, reference.Kind+"/"+reference.Name)
+		}
+	}
+	var err error
 	if o.Inputs, err = r.Inputs.Observe(ctx, client.ObjectKeyFromObject(o.Stack), inputs); err != nil {
 		return fmt.Errorf("look at the inputs: %w", err)
 	}
-	markInputs(o.Desired, o.Workspace, o.Inputs)
+	maps.DeleteFunc(o.Inputs.Digests, func(name, _ string) bool { return slices.Contains(followed, name) })
+	if o.Desired != nil {
+		markInputs(o.Desired, o.Workspace, o.Inputs)
+	}
 	return nil
 }
 

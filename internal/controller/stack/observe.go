@@ -41,13 +41,15 @@ func (r *Reconciler) observe(ctx context.Context, stack *pulumiv1.Stack) (Observ
 	}
 	if err := invalidSpec(o.Stack); err != nil {
 		o.SourceErr, o.DesiredErr = err, err
+		r.Git.Forget(consumer(client.ObjectKeyFromObject(stack)))
 		return o, nil //nolint:nilerr // an invalid spec is observed, and what it names is not looked for
 	}
 	o.Source, o.SourceErr = r.resolve(ctx, o.Stack)
+	skipCommit(&o)
 	if o.SourceErr == nil {
 		o.Desired, o.DesiredErr = buildWorkspace(o.Stack, o.Source)
 	}
-	if o.Desired != nil {
+	if o.Desired != nil || usesGit(&o.Stack.Spec) {
 		if err := r.observeInputs(ctx, &o); err != nil {
 			return o, err
 		}

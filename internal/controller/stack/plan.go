@@ -28,9 +28,11 @@ type Observed struct {
 	Update *autov1alpha1.Update
 	// Workspace is nil if there is none.
 	Workspace *autov1alpha1.Workspace
-	// Source is what there is to run; SourceErr says why there is nothing.
+	// Source is what there is to run; SourceErr says why there is nothing. Skipped is its revision, if that is a new one
+	// which changes nothing of what the stack needs.
 	Source    Source
 	SourceErr error
+	Skipped   string
 	// Desired is the Workspace that the Stack asks for; DesiredErr says why it cannot be made.
 	Desired    *autov1alpha1.Workspace
 	DesiredErr error
@@ -90,7 +92,7 @@ func checks() []check {
 		updateOutdated, updateUnwanted, updateUnderWay, specUnreadable,
 		resourcesKept, nothingApplied, resourcesDestroyed, childrenCollected,
 		specInvalid, kubeconfigInvalid, sourceUnavailable, workspaceTaken, workspaceGoing,
-		upToDate, prerequisiteUnmet, kubeconfigMissing,
+		upToDate, sourcePending, prerequisiteUnmet, kubeconfigMissing,
 	}
 }
 
@@ -130,7 +132,7 @@ func updateOutdated(o Observed, _ time.Time) *Step {
 	if o.Update == nil || begun(o.Update) || current == nil || !o.Update.DeletionTimestamp.IsZero() {
 		return nil
 	}
-	sourceChanged := o.SourceErr == nil && o.Source.Revision != current.Commit
+	sourceChanged := newSource(o, current.Commit, current.Source)
 	inputsChanged := len(changedInputs(current.Inputs, o.Inputs)) > 0
 	if current.Generation == o.Stack.Generation && current.ReconcileRequest == request(o.Stack) && !sourceChanged && !inputsChanged && !sourceServedByPKO(o) {
 		return nil
@@ -182,6 +184,14 @@ func sourceUnavailable(o Observed, _ time.Time) *Step {
 		return nil
 	}
 	return &Step{State: conditions.Reconciling(waiting.Reason, waiting.Error()+heldBack(o.Stack)), After: sourcePoll}
+}
+
+// sourcePending: there is a reason to run, and somebody is looking what to run.
+func sourcePending(o Observed, _ time.Time) *Step {
+	if o.Source.Pending == "" {
+		return nil
+	}
+	return &Step{State: conditions.Reconciling(pulumiv1.ReasonStackProcessing, o.Source.Pending), After: sourcePoll}
 }
 
 // workspaceTaken: a Workspace of the name is another's, which is not ours to change.

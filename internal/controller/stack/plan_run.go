@@ -60,7 +60,7 @@ func reasonAfterSuccess(o Observed, last *pulumiv1.LastUpdate, now time.Time) (s
 	if deleting(o.Stack) {
 		return "Stack marked for deletion", 0
 	}
-	if o.SourceErr == nil && last.LastSuccessfulCommit != o.Source.Revision {
+	if newSource(o, last.LastSuccessfulCommit, last.Source) {
 		return fmt.Sprintf("New commit detected: %q", o.Source.Revision), 0
 	}
 	if message := reasonOfInputs(o, last); message != "" {
@@ -86,7 +86,7 @@ func reasonOfInputs(o Observed, last *pulumiv1.LastUpdate) string {
 }
 
 func reasonAfterFailure(o Observed, last *pulumiv1.LastUpdate, now time.Time) (string, time.Duration) {
-	if !deleting(o.Stack) && o.SourceErr == nil && last.LastAttemptedCommit != o.Source.Revision {
+	if !deleting(o.Stack) && newSource(o, last.LastAttemptedCommit, last.Source) {
 		return fmt.Sprintf("New commit detected: %q", o.Source.Revision), 0
 	}
 	if message := reasonOfInputs(o, last); message != "" {

@@ -18,6 +18,8 @@ import (
 type Artifacts interface {
 	// Put stores an archive and answers its digest. Storing what is there already does nothing.
 	Put(ctx context.Context, archive []byte) (digest string, err error)
+	// Has tells whether the archive of a digest is there.
+	Has(digest string) bool
 }
 
 // Reconciler keeps Stacks in line with their sources.
@@ -32,6 +34,8 @@ type Reconciler struct {
 	Recorder events.EventRecorder
 	// Artifacts keeps the archives of the sources.
 	Artifacts Artifacts
+	// Git follows repositories.
+	Git Git
 	// Inputs tells what the Secrets and ConfigMaps are like that Stacks name.
 	Inputs Inputs
 	// ArtifactURL is where the archive of a digest is served.
@@ -58,6 +62,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 // forget lets go of what was kept for a Stack that is gone.
 func (r *Reconciler) forget(ctx context.Context, stack client.ObjectKey) error {
 	r.Inputs.Forget(stack)
+	r.Git.Forget(consumer(stack))
 	if _, err := r.releaseKubeconfig(ctx, stack); err != nil {
 		return err
 	}

@@ -50,6 +50,11 @@ func (a archives) Put(_ context.Context, archive []byte) (string, error) {
 	return digest, nil
 }
 
+func (a archives) Has(digest string) bool {
+	_, ok := a[digest]
+	return ok
+}
+
 var errCrash = errors.New("crash")
 
 func newCluster(t *testing.T, objects ...client.Object) *cluster {
@@ -68,7 +73,7 @@ func newCluster(t *testing.T, objects ...client.Object) *cluster {
 	c.r = &Reconciler{
 		Client: c.client, Reader: c.client, Clock: c.clock, Recorder: c.events, Artifacts: archives{},
 		ArtifactURL: func(digest string) string { return "https://hub/artifacts/" + digest },
-		Inputs:      &inputsDouble{reader: c.client},
+		Inputs:      &inputsDouble{reader: c.client}, Git: &gitDouble{},
 	}
 	return c
 }
@@ -316,8 +321,8 @@ func TestDestroyBeforeRelease(t *testing.T) {
 	if err := c.client.Get(t.Context(), key, workspace); err != nil {
 		t.Fatal(err)
 	}
-	if workspace.Spec.ProjectInfo == nil || workspace.Spec.Flux != nil {
-		t.Errorf("without its Program the destroy runs with flux %v, project %v; want the project on record", workspace.Spec.Flux, workspace.Spec.ProjectInfo)
+	if kept := c.stack().Status.Source; kept == nil || workspace.Spec.Flux == nil || workspace.Spec.Flux.Digest != kept.Digest || workspace.Spec.ProjectInfo != nil {
+		t.Errorf("without its Program the destroy runs with flux %v, project %v; want what was applied last", workspace.Spec.Flux, workspace.Spec.ProjectInfo)
 	}
 
 	c.finish("the cloud is down", nil)

@@ -13,14 +13,7 @@ import (
 // A source that cannot be fetched stalls its Stack, which says which field to replace; nothing is run for it.
 func TestSourcesThatAreNotSupported(t *testing.T) {
 	cases := map[string]struct{ spec, field string }{
-		"ProjectRepo":   {"projectRepo: https://git.example/x.git", "spec.projectRepo"},
-		"GitAuthSecret": {"gitAuthSecret: credentials", "spec.projectRepo"},
-		"GitAuth":       {"gitAuth: {accessToken: {type: Secret, secret: {name: a, key: b}}}", "spec.projectRepo"},
-		"RepoDir":       {"repoDir: infra", "spec.projectRepo"},
-		"Commit":        {`commit: "0123456789012345678901234567890123456789"`, "spec.projectRepo"},
-		"Branch":        {"branch: main", "spec.projectRepo"},
-		"Shallow":       {"shallow: true", "spec.projectRepo"},
-		"Flux":          {"fluxSource: {sourceRef: {apiVersion: source.toolkit.fluxcd.io/v1, kind: GitRepository, name: a}}", "spec.fluxSource"},
+		"Flux": {"fluxSource: {sourceRef: {apiVersion: source.toolkit.fluxcd.io/v1, kind: GitRepository, name: a}}", "spec.fluxSource"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

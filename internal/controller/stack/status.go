@@ -19,8 +19,10 @@ func status(o Observed, step Step, now time.Time) *pulumiv1.StackStatus {
 	s.ObservedGeneration = o.Stack.Generation
 	s.ObservedReconcileRequest = o.Stack.Annotations[pulumiv1.AnnotationReconciliationRequest]
 	want := append(step.State.Conditions(o.Stack.Generation), conditions.FieldsIgnored(ignored(&o.Stack.Spec), o.Stack.Generation)...)
+	want = append(want, sourceStale(o)...)
 	s.Conditions = conditions.Merge(s.Conditions, want, metav1.NewTime(now))
 	adoptInputs(s.LastUpdate, o.Stack.Generation, o.Inputs)
+	adoptSource(s, o)
 	if o.Update == nil || step.Act == Supersede {
 		s.CurrentUpdate = nil
 	} else if s.LastUpdate != nil && o.Update.Status.Progress != nil {
@@ -60,7 +62,7 @@ func settledState(o Observed) conditions.State {
 	last := lastUpdate(o.Stack)
 	switch {
 	case last.State == pulumiv1.SucceededStackState:
-		return conditions.Ready(pulumiv1.ReasonProcessingCompleted, "the stack has been processed and is up to date")
+		return conditions.Ready(pulumiv1.ReasonProcessingCompleted, "the stack has been processed and is up to date"+unchanged(last))
 	case exhausted(o.Stack, last):
 		return conditions.Stalled(pulumiv1.ReasonUpdateFailed,
 			fmt.Sprintf("%s failed %d times; not retrying until the spec or source changes: %s", last.Type, last.Failures, last.Message))
@@ -80,6 +82,7 @@ func absorb(stack *pulumiv1.Stack, update *autov1alpha1.Update, outputs *Outputs
 		Generation: current.Generation, ReconcileRequest: current.ReconcileRequest, Name: update.Name, Type: update.Spec.Type,
 		State: pulumiv1.SucceededStackState, LastAttemptedCommit: current.Commit, LastSuccessfulCommit: current.Commit,
 		Permalink: update.Status.Permalink, LastResyncTime: completionTime(update), Inputs: current.Inputs,
+		Source: current.Source,
 	}
 	if failed := meta.FindStatusCondition(update.Status.Conditions, autov1alpha1.UpdateConditionTypeFailed); failed != nil && failed.Status == metav1.ConditionTrue {
 		record.State, record.Reason = pulumiv1.FailedStackState, failed.Reason
@@ -91,6 +94,9 @@ func absorb(stack *pulumiv1.Stack, update *autov1alpha1.Update, outputs *Outputs
 	}
 	if outputs != nil && record.State == pulumiv1.SucceededStackState {
 		stack.Status.Outputs = outputs.Values
+	}
+	if update.Spec.Type == autov1alpha1.UpUpdate && (record.State == pulumiv1.SucceededStackState || stack.Status.Source == nil) {
+		stack.Status.Source = current.Source
 	}
 	if update.Status.ProjectInfo != nil {
 		stack.Status.ProjectInfo = update.Status.ProjectInfo.DeepCopy()

@@ -91,7 +91,7 @@ func (r *Reconciler) run(ctx context.Context, stack *pulumiv1.Stack, o Observed,
 	o.Update, step.Update = update, update.Name
 	current := &pulumiv1.CurrentUpdate{
 		Generation: stack.Generation, ReconcileRequest: request(o.Stack), Name: update.Name, Commit: o.Source.Revision,
-		Inputs: o.Inputs.Digests,
+		Inputs: o.Inputs.Digests, Source: o.Source.record(),
 	}
 	if err := r.writeStatus(ctx, stack, o, *step, current); err != nil {
 		return err
@@ -199,6 +199,9 @@ func (r *Reconciler) news(stack *pulumiv1.Stack, o Observed, step Step) []notice
 	if o.Absorbed != nil {
 		notices = append(notices, updateEnded(o.Stack.Status.LastUpdate))
 	}
+	if o.Skipped != "" {
+		notices = append(notices, sourceUnchanged(o.Skipped))
+	}
 	condition := autov1alpha1.ConditionTypeReconciling
 	if step.State.IsStalled() {
 		condition = autov1alpha1.ConditionTypeStalled
@@ -209,7 +212,7 @@ func (r *Reconciler) news(stack *pulumiv1.Stack, o Observed, step Step) []notice
 	case same:
 	case reason == pulumiv1.ReasonSpecInvalid:
 		notices = append(notices, configInvalid(step.State))
-	case reason == pulumiv1.ReasonWorkspaceFailed, reason == pulumiv1.ReasonNamespaceTerminating, reason == pulumiv1.ReasonSourceUnavailable:
+	case reason == pulumiv1.ReasonWorkspaceFailed, reason == pulumiv1.ReasonSourceInvalid, reason == pulumiv1.ReasonNamespaceTerminating, reason == pulumiv1.ReasonSourceUnavailable:
 		notices = append(notices, notStarting(step.State))
 	}
 	return notices

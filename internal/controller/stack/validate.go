@@ -72,6 +72,9 @@ func checkRun(p *validate.Problems, stack *pulumiv1.Stack) {
 	if spec.ProgramRef != nil {
 		p.ObjectName("spec.programRef.name", "Program", spec.ProgramRef.Name)
 	}
+	if usesGit(spec) {
+		checkGit(p, stack.Namespace, &spec.GitSource)
+	}
 	p.Targets("spec.targets", spec.Targets)
 	for i, ref := range spec.Prerequisites {
 		at := fmt.Sprintf("spec.prerequisites[%d]", i)

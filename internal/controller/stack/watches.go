@@ -58,7 +58,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 		Watches(&pulumiv1.Program{}, handler.EnqueueRequestsFromMapFunc(r.byIndex(indexProgram)), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&autov1alpha1.Workspace{}, builder.WithPredicates(statusChanged(workspaceState))).
 		Watches(&autov1alpha1.Update{}, owned, builder.WithPredicates(statusChanged(updateState))).
-		WatchesRawSource(source.Func(r.wakeOnInputs)).
+		WatchesRawSource(source.Func(r.wake)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(r)
 }
@@ -97,9 +97,11 @@ func neededStacks(stack *pulumiv1.Stack) []string {
 	return names
 }
 
-// wakeOnInputs has the Stacks looked at that name a Secret or ConfigMap which changed.
-func (r *Reconciler) wakeOnInputs(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
-	r.Inputs.Notify(func(stack types.NamespacedName) { queue.Add(reconcile.Request{NamespacedName: stack}) })
+// wake has the Stacks looked at that name a Secret or ConfigMap which changed, and whose source did.
+func (r *Reconciler) wake(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+	add := func(stack types.NamespacedName) { queue.Add(reconcile.Request{NamespacedName: stack}) }
+	r.Inputs.Notify(add)
+	r.Git.Notify(kindStack, add)
 	return nil
 }
 

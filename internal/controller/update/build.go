@@ -32,7 +32,7 @@ func build(o Observed) (*operation.Operation, *failure.TerminalError) {
 	if unreadable := o.Workspace.Spec.Unreadable; unreadable != "" {
 		return nil, failure.NewTerminal(ReasonWorkspaceInvalid, "the spec of the Workspace cannot be read: %s", unreadable)
 	}
-	source, err := sourceOf(o.Workspace.Spec, o.Settings)
+	source, err := sourceOf(o)
 	if err != nil {
 		return nil, err
 	}

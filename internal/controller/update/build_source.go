@@ -11,12 +11,16 @@ import (
 
 // sourceOf is where the program comes from. With several sources git goes before flux before local before projectInfo;
 // without any, the user's own init container has filled the workspace.
-func sourceOf(spec autov1alpha1.WorkspaceSpec, settings Settings) (*operation.Source, *failure.TerminalError) {
-	switch {
-	case spec.Git != nil:
-		return nil, failure.NewTerminal(autov1alpha1.ReasonSourceUnsupported, "the Workspace's spec.git is not fetched by this version: let a Stack make the Workspace, or give it spec.flux or spec.local")
-	case spec.Flux != nil:
-		artifact, err := artifactOf(*spec.Flux, settings)
+func sourceOf(o Observed) (*operation.Source, *failure.TerminalError) {
+	switch spec := o.Workspace.Spec; {
+	case spec.Git != nil && o.Source.Revision.Digest == "":
+		return nil, failure.NewTerminal(ReasonSourceUnavailable, "the commit that the Workspace's spec.git names has not been fetched")
+	case spec.Git != nil, spec.Flux != nil:
+		archive := spec.Flux
+		if spec.Git != nil {
+			archive = new(gitArtifact(o))
+		}
+		artifact, err := artifactOf(*archive, o.Settings)
 		if err != nil {
 			return nil, err
 		}

@@ -193,7 +193,7 @@ func TestWorkspacesThatMakeNoOperation(t *testing.T) {
 		spec         autov1alpha1.WorkspaceSpec
 		reason, want string
 	}{
-		"Git":              {autov1alpha1.WorkspaceSpec{Git: &autov1alpha1.GitSource{}}, autov1alpha1.ReasonSourceUnsupported, "spec.git"},
+		"Git":              {autov1alpha1.WorkspaceSpec{Git: &autov1alpha1.GitSource{}}, ReasonSourceUnavailable, "has not been fetched"},
 		"NoDigest":         {autov1alpha1.WorkspaceSpec{Flux: &autov1alpha1.FluxSource{URL: "https://x"}}, ReasonWorkspaceInvalid, "spec.flux.digest"},
 		"NoSuchDigest":     {autov1alpha1.WorkspaceSpec{Flux: &autov1alpha1.FluxSource{URL: "https://x", Digest: "md5:1"}}, ReasonWorkspaceInvalid, "is not a sha256"},
 		"ShortDigest":      {autov1alpha1.WorkspaceSpec{Flux: &autov1alpha1.FluxSource{URL: "https://x", Digest: "sha256:12"}}, ReasonWorkspaceInvalid, `"sha256:12" is not`},

@@ -33,14 +33,18 @@ func (r *Reconciler) observe(ctx context.Context, update *autov1alpha1.Update) (
 	key := workspaceKey(update)
 	o.State = r.Hub.State(key, update.UID)
 	o.Session, o.Connected = r.Hub.Session(key)
+	var err error
 	switch {
 	case isComplete(update), isStarted(update) && o.State.Result != nil:
-		return o, nil
 	case isStarted(update):
-		return o, r.observeRunning(ctx, &o)
+		err = r.observeRunning(ctx, &o)
 	default:
-		return o, r.observeWaiting(ctx, &o)
+		err = r.observeWaiting(ctx, &o)
 	}
+	if err != nil {
+		return o, err
+	}
+	return o, r.observeSource(ctx, &o)
 }
 
 // observeRunning reads what became of the pod, if its agent is away. Only the API server's own word counts there.

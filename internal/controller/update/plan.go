@@ -18,6 +18,8 @@ type Observed struct {
 	Update *autov1alpha1.Update
 	// Workspace is nil if there is none.
 	Workspace *autov1alpha1.Workspace
+	// Source is what the Workspace's own git repository resolved to; the zero value where it has none.
+	Source Source
 	// Ahead is the Update of the same Workspace that has to end first; nil if there is none.
 	Ahead *autov1alpha1.Update
 	// Session is that of the Workspace's pod, if Connected.
@@ -107,6 +109,7 @@ func checks() []check {
 		{"workspace stalled", workspaceStalled},
 		{"workspace behind", workspaceBehind},
 		{"pod outdated", podOutdated},
+		{"source missing", sourceMissing},
 		{"not connected", notConnected},
 		{"ready", ready},
 	}

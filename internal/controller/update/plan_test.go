@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/internal/failure"
 	"github.com/gantry-operator/gantry/internal/hub"
 	"github.com/gantry-operator/gantry/internal/operation"
 )
@@ -41,7 +42,13 @@ func oneAhead(o *Observed)    { o.Ahead = anUpdate("first") }
 func behind(o *Observed)      { o.Workspace.Generation = 2 }
 func gitSource(o *Observed) {
 	o.Workspace.Spec.Git = &autov1alpha1.GitSource{URL: "https://git.example/x"}
+	o.Source.Revision.Digest = sum
 }
+func noCommit(o *Observed) { o.Source.Err = failure.NewWaiting(ReasonSourceUnavailable, "polling") }
+func refused(o *Observed)  { o.Source.Err = failure.NewTerminal(reasonRefused, "access is denied") }
+
+const reasonRefused = "SourceRefused"
+
 func stalled(o *Observed) {
 	o.Workspace.Status.Conditions = []metav1.Condition{condition("Stalled", "PodInvalid", "the pod template is bad")}
 }
@@ -103,7 +110,7 @@ func planCases() map[string]planCase {
 		"NotDeliveredIsNotQueued":       {[]after{bound, oneAhead, stalled, behind}, "not delivered", Resume, ReasonProgressing, ""},
 		"Running":                       {[]after{bound, hasProgress}, "running", Follow, ReasonProgressing, "1 resource done"},
 		"RunningWhileAway":              {[]after{bound, hasProgress, away}, "running", Follow, ReasonProgressing, "to come back"},
-		"RunningInAnotherSpec":          {[]after{bound, gitSource}, "running", Follow, ReasonProgressing, ""},
+		"RunningInAnotherSpec":          {[]after{bound, gitSource, func(o *Observed) { o.Source = Source{} }}, "running", Follow, ReasonProgressing, ""},
 		"RunningThoughRetired":          {[]after{bound, hasProgress, retired}, "running", Follow, ReasonProgressing, ""},
 		"SpecInvalid":                   {[]after{badType}, "spec invalid", End, ReasonInvalidSpec, `"sideways"`},
 		"SpecInvalidBeforeMissing":      {[]after{badType, noWorkspace, oneAhead}, "spec invalid", End, ReasonInvalidSpec, ""},
@@ -124,7 +131,11 @@ func planCases() map[string]planCase {
 		"NotConnectedAndWhy":            {[]after{podTrouble}, "not connected", Wait, ReasonWorkspaceNotReady, "cannot pull image x"},
 		"Retired":                       {[]after{retired}, "not connected", Wait, ReasonWorkspaceNotReady, ""},
 		"Ready":                         {nil, "ready", Start, ReasonProgressing, "starting in the pod demo-workspace-0"},
-		"ReadyButUnsupported":           {[]after{gitSource}, "ready", Wait, autov1alpha1.ReasonSourceUnsupported, "let a Stack make the Workspace"},
+		"SourceMissing":                 {[]after{gitSource, noCommit}, "source missing", Wait, ReasonSourceUnavailable, "polling"},
+		"SourceMissingBeforeConnected":  {[]after{gitSource, noCommit, away}, "source missing", Wait, ReasonSourceUnavailable, "polling"},
+		"SourceRefused":                 {[]after{gitSource, refused}, "source missing", Wait, reasonRefused, "access is denied"},
+		"StalledBeforeSourceMissing":    {[]after{gitSource, noCommit, stalled}, "workspace stalled", Wait, ReasonWorkspaceStalled, ""},
+		"ReadyFromGit":                  {[]after{gitSource}, "ready", Start, ReasonProgressing, ""},
 	}
 }
 
@@ -142,7 +153,7 @@ func TestPlan(t *testing.T) {
 			if gives := step.Operation != nil; gives != (step.Act == Start || step.Act == Resume) {
 				t.Errorf("act %d comes with an operation: %v", step.Act, gives)
 			}
-			if step.Stalled != (test.reason == ReasonWorkspaceStalled || test.reason == autov1alpha1.ReasonSourceUnsupported) {
+			if step.Stalled != (test.reason == ReasonWorkspaceStalled || test.reason == reasonRefused) {
 				t.Errorf("stalled is %v with the reason %s", step.Stalled, test.reason)
 			}
 		})
@@ -162,7 +173,7 @@ func TestOrderOfChecks(t *testing.T) {
 	}
 	want := []string{
 		"expired", "complete", "finished", "foreign", "canceled early", "pod lost", "never given", "canceled", "not delivered",
-		"running", "spec invalid", "workspace missing", "queued", "workspace stalled", "workspace behind", "pod outdated", "not connected", "ready",
+		"running", "spec invalid", "workspace missing", "queued", "workspace stalled", "workspace behind", "pod outdated", "source missing", "not connected", "ready",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the order is the policy (-want +got):\n%s", diff)

@@ -69,6 +69,8 @@ type Reconciler struct {
 	Clock clock.PassiveClock
 	// Hub gives operations to the agents.
 	Hub Hub
+	// Git follows the repositories that Workspaces name themselves.
+	Git Git
 	// Wake says which Updates the hub has news of: hub.Updates().
 	Wake <-chan event.GenericEvent
 	// Recorder emits events.
@@ -87,6 +89,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := r.Client.Get(ctx, req.NamespacedName, update); err != nil {
 		if apierrors.IsNotFound(err) {
 			r.abandon(req.NamespacedName, "")
+			r.Git.Forget(consumer(req.NamespacedName))
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}

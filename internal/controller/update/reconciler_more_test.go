@@ -19,11 +19,11 @@ import (
 )
 
 func TestWhatAPersonHasToMendIsStalledAndGoesOnWhenMended(t *testing.T) {
-	w := newWorld(t, aWorkspace(func(ws *autov1alpha1.Workspace) { ws.Spec.Git = &autov1alpha1.GitSource{URL: "https://git.example/x"} }), aPod(podUID), anUpdate("u"))
+	w := newWorld(t, aWorkspace(func(ws *autov1alpha1.Workspace) { ws.Spec.Git = &autov1alpha1.GitSource{URL: "ext::sh"} }), aPod(podUID), anUpdate("u"))
 	agent := w.connect(podUID)
 	w.reconcile("u")
-	w.only("u", "Complete=False/Progressing", "Failed=False/Progressing", "Progressing=False/SourceUnsupported",
-		"Ready=False/NotReadyStalled", "Stalled=True/SourceUnsupported")
+	w.only("u", "Complete=False/Progressing", "Failed=False/Progressing", "Progressing=False/WorkspaceInvalid",
+		"Ready=False/NotReadyStalled", "Stalled=True/WorkspaceInvalid")
 	if agent.runs["uid-u"] != 0 {
 		t.Fatal("it ran")
 	}

@@ -31,6 +31,9 @@ const (
 	ReasonWorkspaceNotFound = "WorkspaceNotFound"
 	// ReasonWorkspaceNotReady with Reconciling=True: the Workspace's pod is not there yet.
 	ReasonWorkspaceNotReady = "WorkspaceNotReady"
+	// ReasonSourceUnavailable with Reconciling=True: the commit that the Workspace names is not there yet. With
+	// Stalled=True: the repository refuses.
+	ReasonSourceUnavailable = "SourceUnavailable"
 	// ReasonQueued with Reconciling=True: another Update of the Workspace has to end first.
 	ReasonQueued = "Queued"
 	// ReasonOutputsNotWritten with Reconciling=True: the Secret with the outputs could not be made; it is tried again.

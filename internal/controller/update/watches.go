@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -32,7 +33,14 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&autov1alpha1.Workspace{}, handler.EnqueueRequestsFromMapFunc(r.inWorkspace), builder.WithPredicates(workspaceChanged())).
 		Watches(&corev1.Pod{}, r.podEnded(), builder.WithPredicates(isWorkspacePod())).
 		WatchesRawSource(source.Channel(r.Wake, &handler.EnqueueRequestForObject{})).
+		WatchesRawSource(source.Func(r.wakeOnSource)).
 		Complete(r)
+}
+
+// wakeOnSource has the Updates looked at whose Workspace's git repository has news.
+func (r *Reconciler) wakeOnSource(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+	r.Git.Notify(consumerKind, func(update types.NamespacedName) { queue.Add(reconcile.Request{NamespacedName: update}) })
+	return nil
 }
 
 // madeWay is for an Update that became complete or went.

@@ -45,6 +45,7 @@ func epoch() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
 type fakeAgent struct {
 	pod      types.UID
 	runs     map[types.UID]int
+	given    map[types.UID]*operation.Operation
 	progress map[types.UID]*operation.Progress
 	results  map[types.UID]*operation.Result
 	canceled map[types.UID]bool
@@ -52,7 +53,7 @@ type fakeAgent struct {
 
 func newAgent(pod types.UID) *fakeAgent {
 	return &fakeAgent{
-		pod: pod, runs: map[types.UID]int{}, canceled: map[types.UID]bool{},
+		pod: pod, runs: map[types.UID]int{}, given: map[types.UID]*operation.Operation{}, canceled: map[types.UID]bool{},
 		progress: map[types.UID]*operation.Progress{}, results: map[types.UID]*operation.Result{},
 	}
 }
@@ -96,6 +97,7 @@ func (h *fakeHub) Offer(_ types.NamespacedName, pod types.UID, op *operation.Ope
 	h.offered[uid] = append(h.offered[uid], pod)
 	if h.agent.runs[uid] == 0 {
 		h.agent.runs[uid]++
+		h.agent.given[uid] = op
 		h.agent.progress[uid] = &operation.Progress{Uid: op.GetUid(), Name: op.GetName(), Started: timestamppb.New(epoch())}
 	}
 	return nil
@@ -143,6 +145,7 @@ type world struct {
 	hub      *fakeHub
 	recorder *fakeRecorder
 	metrics  *fakeMetrics
+	git      gitDouble
 
 	mu      sync.Mutex
 	logs    strings.Builder
@@ -214,7 +217,7 @@ func (w *world) restart() {
 	w.hub.agent = agent
 	w.recorder, w.metrics = &fakeRecorder{}, &fakeMetrics{}
 	w.Reconciler = &Reconciler{
-		Client: w.client, Reader: w.client, Clock: w.clock, Hub: w.hub, Recorder: w.recorder, Metrics: w.metrics,
+		Client: w.client, Reader: w.client, Clock: w.clock, Hub: w.hub, Recorder: w.recorder, Metrics: w.metrics, Git: &w.git,
 		Settings: Settings{CancelGrace: time.Minute, ArtifactURL: func(digest string) string { return "https://hub/" + digest }},
 	}
 }

@@ -105,10 +105,6 @@ func (r *Reconciler) build(o *Observed) error {
 	}
 	o.HasCA = settings.CA != ""
 	o.IdleTimeout = idleTimeout(&o.Workspace.Spec, r.IdleTimeout)
-	if o.Workspace.Spec.Git != nil {
-		o.Invalid = &pod.InvalidError{Path: pathGit, Problem: "git sources are not supported by this version; " +
-			"let a Stack with spec.programRef make the Workspace, or give it spec.flux or spec.local"}
-	}
 	built, err := pod.Build(o.Workspace, settings)
 	if err != nil && !errors.As(err, &o.Invalid) {
 		return fmt.Errorf("build the pod of the workspace: %w", err)

@@ -55,9 +55,6 @@ const (
 	ReasonSpecInvalid = "SpecInvalid"
 )
 
-// pathGit is the path of the source that no Workspace can have yet.
-const pathGit = "spec.git"
-
 // connected ends the message of a Workspace whose agent is there.
 const connected = " is connected"
 
@@ -108,8 +105,6 @@ func reasonOf(invalid *pod.InvalidError) string {
 	switch {
 	case strings.HasPrefix(invalid.Path, pod.PathTemplate):
 		return ReasonPodTemplateInvalid
-	case invalid.Path == pathGit:
-		return autov1alpha1.ReasonSourceUnsupported
 	default:
 		return ReasonSpecInvalid
 	}

@@ -110,20 +110,3 @@ func TestIgnoredFieldsAreToldOnce(t *testing.T) {
 		t.Errorf("the condition still says %q", find())
 	}
 }
-
-// TestGitSourceStalls: a Workspace that can run nothing must not look Ready, also while nothing is asked of it.
-func TestGitSourceStalls(t *testing.T) {
-	ws := workspaceObject()
-	ws.Spec.Git = &autov1alpha1.GitSource{URL: "https://git.example/x", Ref: "main"}
-	w := newWorld(t, ws)
-	if result := w.reconcile(); result.RequeueAfter != 0 {
-		t.Errorf("looks again after %v at what a person must mend", result.RequeueAfter)
-	}
-	w.expectState(autov1alpha1.ReasonSourceUnsupported, "spec.git: git sources are not supported")
-	if c := stateCondition(w.status().Conditions); c.Type != autov1alpha1.ConditionTypeStalled {
-		t.Errorf("the state is %s", c.Type)
-	}
-	w.change(ws, func() { ws.Spec.Git = nil })
-	w.after(time.Second).reconcile()
-	w.expectState(ReasonSucceeded, "asleep")
-}

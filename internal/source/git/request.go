@@ -3,6 +3,9 @@
 package git
 
 import (
+	"path"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gantry-operator/gantry/internal/source/git/client"
@@ -23,6 +26,31 @@ type Request struct {
 	Token string
 }
 
+// At makes the request be of a full commit id, or of a ref.
+func (r *Request) At(revision string) {
+	if IsCommit(revision) {
+		r.Commit = revision
+		return
+	}
+	r.Ref = revision
+}
+
+// Select is what a program in dir needs: the whole repository, or dir and the paths, if any are given. Submodules are
+// wanted unless it is said that they are not.
+func Select(dir string, paths []string, submodules *bool) client.Selection {
+	selection := client.Selection{Paths: slices.Clone(paths), Submodules: submodules == nil || *submodules}
+	if dir = strings.TrimPrefix(path.Clean("/"+dir), "/"); len(paths) > 0 && dir != "" {
+		selection.Paths = append(selection.Paths, dir)
+	}
+	return selection
+}
+
+// IsCommit tells whether text is a full commit id, SHA-1 or SHA-256.
+func IsCommit(text string) bool {
+	const sha1, sha256 = 40, 64
+	return (len(text) == sha1 || len(text) == sha256) && strings.Trim(text, "0123456789abcdef") == ""
+}
+
 // StaleError comes with a Revision: it is the last one known, and may not be the newest.
 type StaleError struct {
 	// Pending says that somebody is looking, right now; otherwise the source cannot be reached.
@@ -31,7 +59,9 @@ type StaleError struct {
 }
 
 // NewStale makes a StaleError of its cause.
-func NewStale(pending bool, cause error) *StaleError { return &StaleError{Pending: pending, err: cause} }
+func NewStale(pending bool, cause error) *StaleError {
+	return &StaleError{Pending: pending, err: cause}
+}
 
 // Error is fit for a condition.
 func (e *StaleError) Error() string { return e.err.Error() }
