@@ -9,7 +9,8 @@ const (
 	Unreachable Kind = iota
 	// Denied means that the host does not let this credential read the repository, or that there is no way to use it.
 	Denied
-	// HostKey means that the host's SSH key is unknown or another one than is known.
+	// HostKey means that the host cannot prove what it is: its SSH key is unknown or another one than is known, or its
+	// certificate is not trusted.
 	HostKey
 	// NotFound means that there is no such repository, reference or commit.
 	NotFound
