@@ -37,10 +37,13 @@ func Seconds(n int64) time.Duration {
 }
 
 // Jitter lengthens d by up to a tenth, by an amount that depends on nothing but the seed.
-func Jitter(d time.Duration, seed string) time.Duration {
+func Jitter(d time.Duration, seed string) time.Duration { return d + Spread(d/10, seed) }
+
+// Spread is a part of d that depends on nothing but the seed: those that would all act at once act within d instead.
+func Spread(d time.Duration, seed string) time.Duration {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(seed)) // a hash's Write never fails
-	return d + time.Duration(float64(d)*0.1*float64(h.Sum32())/float64(math.MaxUint32))
+	return time.Duration(float64(d) * float64(h.Sum32()) / float64(math.MaxUint32))
 }
 
 // Until is the time from now to d after since, and at least a second, so that no clock's fault makes a hot loop.

@@ -1,0 +1,140 @@
+package git
+
+import (
+	"errors"
+
+	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/failure"
+	"github.com/gantry-operator/gantry/internal/source"
+	"github.com/gantry-operator/gantry/internal/source/git/client"
+)
+
+// answer is what a consumer is told.
+type answer struct {
+	revision source.Revision
+	err      error
+}
+
+// same tells whether two answers mean the same to a consumer.
+func (a answer) same(b answer) bool {
+	return a.revision == b.revision && meaning(a.err) == meaning(b.err)
+}
+
+// meaning is what an error says and how it is taken.
+func meaning(err error) string {
+	if err == nil {
+		return ""
+	}
+	text := err.Error()
+	if terminal, is := failure.AsTerminal(err); is {
+		text += "\x00" + terminal.Reason
+	}
+	if waiting, is := failure.AsWaiting(err); is {
+		text += "\x00\x00" + waiting.Reason
+	}
+	var stale *StaleError
+	if errors.As(err, &stale) && stale.Pending {
+		text += "\x00\x00\x00"
+	}
+	return text
+}
+
+// answer is what the consumer is told now.
+func (s *subscription) answer() answer {
+	f := s.follow
+	revision := s.carried
+	if f.known {
+		revision = &f.revision
+	}
+	cause := f.failure()
+	if s.pending() {
+		cause = f.progress()
+	}
+	switch {
+	case revision == nil && cause == nil:
+		return answer{err: f.progress()}
+	case revision == nil:
+		return answer{err: cause}
+	case cause == nil:
+		return answer{revision: *revision}
+	}
+	return answer{revision: *revision, err: NewStale(s.pending(), cause)}
+}
+
+// pending tells whether the poll that the consumer asked for, or the fetch of what it found, has not ended yet.
+func (s *subscription) pending() bool {
+	p := s.follow.poll
+	if p == nil || s.needs == 0 {
+		return false
+	}
+	return p.ends < s.needs || p.failures == 0 && !s.follow.current() && s.follow.fetch.failures == 0
+}
+
+// progress says what is being done.
+func (f *follow) progress() error {
+	if f.commit == "" {
+		return failure.NewWaiting(pulumiv1.ReasonStackProcessing, "polling %s", f.key.url)
+	}
+	if f.poll != nil && f.current() {
+		return failure.NewWaiting(pulumiv1.ReasonStackProcessing, "polling %s, as was asked for", f.key.url)
+	}
+	return failure.NewWaiting(pulumiv1.ReasonStackProcessing, "fetching commit %.12s of %s", f.commit, f.key.url)
+}
+
+// failure is why there is nothing newer.
+func (f *follow) failure() error {
+	switch {
+	case f.poll != nil && f.poll.err != nil:
+		return failureOf(f.poll.err)
+	case f.fetch != nil && f.fetch.err != nil:
+		return failureOf(f.fetch.err)
+	case f.host.failures > 0 && (f.commit == "" || f.fetch != nil && f.fetch.ends == 0):
+		// The host is known to be out of reach: nobody has looked for this yet, and nobody will soon.
+		return failureOf(f.host.err)
+	}
+	return nil
+}
+
+// failureOf makes of a failure at a host what a controller understands.
+func failureOf(err error) error {
+	var failed *client.Error
+	switch {
+	case invalid(err):
+		return failure.NewTerminal(pulumiv1.ReasonSourceInvalid, "%w", err)
+	case errors.As(err, &failed) && (failed.Kind == client.Denied || failed.Kind == client.HostKey):
+		return failure.NewTerminal(pulumiv1.ReasonSourceUnavailable, "%w", err)
+	}
+	return failure.NewWaiting(pulumiv1.ReasonSourceUnavailable, "%w", err)
+}
+
+// invalid tells whether the content itself is at fault.
+func invalid(err error) bool {
+	var failed *client.Error
+	return errors.As(err, &failed) && (failed.Kind == client.TooLarge || failed.Kind == client.Invalid)
+}
+
+// result is what a failure is called in metrics.
+func result(err error) string {
+	var failed *client.Error
+	switch {
+	case err == nil:
+		return "success"
+	case !errors.As(err, &failed):
+		return "error"
+	}
+	switch failed.Kind {
+	case client.Unreachable:
+		return "unreachable"
+	case client.Denied:
+		return "denied"
+	case client.HostKey:
+		return "host_key"
+	case client.NotFound:
+		return "not_found"
+	case client.TooLarge:
+		return "too_large"
+	case client.Invalid:
+		return "invalid"
+	}
+	return "error"
+}
