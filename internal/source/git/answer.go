@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/artifact"
 	"github.com/gantry-operator/gantry/internal/failure"
 	"github.com/gantry-operator/gantry/internal/source"
 	"github.com/gantry-operator/gantry/internal/source/git/client"
@@ -109,32 +110,33 @@ func failureOf(err error) error {
 
 // invalid tells whether the content itself is at fault.
 func invalid(err error) bool {
-	var failed *client.Error
-	return errors.As(err, &failed) && (failed.Kind == client.TooLarge || failed.Kind == client.Invalid)
+	kind := result(err)
+	return kind == tooLarge || kind == broken
 }
+
+// The results that say that the content itself is at fault.
+const (
+	tooLarge = "too_large"
+	broken   = "invalid"
+)
 
 // result is what a failure is called in metrics.
 func result(err error) string {
 	var failed *client.Error
+	var large *artifact.TooLargeError
+	var hostile *artifact.InvalidError
 	switch {
 	case err == nil:
 		return "success"
+	case errors.As(err, &large):
+		return tooLarge
+	case errors.As(err, &hostile):
+		return broken
 	case !errors.As(err, &failed):
 		return "error"
 	}
-	switch failed.Kind {
-	case client.Unreachable:
-		return "unreachable"
-	case client.Denied:
-		return "denied"
-	case client.HostKey:
-		return "host_key"
-	case client.NotFound:
-		return "not_found"
-	case client.TooLarge:
-		return "too_large"
-	case client.Invalid:
-		return "invalid"
-	}
-	return "error"
+	return map[client.Kind]string{
+		client.Unreachable: "unreachable", client.Denied: "denied", client.HostKey: "host_key", client.NotFound: "not_found",
+		client.TooLarge: tooLarge, client.Invalid: broken,
+	}[failed.Kind]
 }

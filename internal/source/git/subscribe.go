@@ -133,7 +133,7 @@ func (t *Tracker) leave(consumer source.Consumer, s *subscription) {
 // newFollow begins to follow a key.
 func (t *Tracker) newFollow(key followKey, where place, r Request) *follow {
 	f := &follow{
-		key: key, selection: r.Selection, place: where, through: r.Remote, host: t.hostOf(where.host), repository: where.repository,
+		key: key, selection: r.Selection, through: r.Remote, host: t.hostOf(where.host), repository: where.repository,
 		consumers: map[source.Consumer]*subscription{},
 	}
 	f.host.users++

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gantry-operator/gantry/internal/artifact"
 	"github.com/gantry-operator/gantry/internal/source/git/client"
 )
 
@@ -127,6 +128,8 @@ func TestKindsOfFailure(t *testing.T) {
 		"HostKey":     {client.NewError(client.HostKey, "why", nil), "terminal SourceUnavailable: why"},
 		"TooLarge":    {client.NewError(client.TooLarge, "why", nil), "terminal SourceInvalid: why"},
 		"Invalid":     {client.NewError(client.Invalid, "why", nil), "terminal SourceInvalid: why"},
+		"LargeFiles":  {&artifact.TooLargeError{}, "terminal SourceInvalid: " + (&artifact.TooLargeError{}).Error()},
+		"HostileFile": {&artifact.InvalidError{Path: "a"}, "terminal SourceInvalid: " + (&artifact.InvalidError{Path: "a"}).Error()},
 		"Local":       {errors.New("why"), "waiting SourceUnavailable: why"},
 	}
 	for name, tc := range cases {
