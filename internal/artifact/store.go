@@ -50,9 +50,8 @@ type Store struct {
 	clock  clock.PassiveClock
 	// using is held while an archive is found to be there and its use is recorded, and while one is evicted.
 	using sync.Mutex
-	// count and bytes are of all archives, named of those that live objects named at the last sweep, evicted of those
-	// that sweeps removed: as far as this process knows.
-	count, bytes, named, evicted atomic.Int64
+	// count and bytes are of all archives, evicted of those that sweeps removed: as far as this process knows.
+	count, bytes, evicted atomic.Int64
 	// pressed tells that the store is over its bound.
 	pressed chan struct{}
 }
@@ -165,6 +164,18 @@ func (s *Store) touch(path string, info fs.FileInfo) {
 	if now := s.clock.Now(); now.Sub(info.ModTime()).Abs() >= touchAfter {
 		_ = os.Chtimes(path, now, now) //nolint:errcheck // see above
 	}
+}
+
+// Usage is what a store holds, as far as its process knows: since its first sweep exactly, but for what is stored twice
+// between two of them.
+type Usage struct {
+	// Archives there are and the Bytes they have together, the Bound of these, and how many archives were Evicted.
+	Archives, Bytes, Bound, Evicted int64
+}
+
+// Usage tells what the store holds.
+func (s *Store) Usage() Usage {
+	return Usage{Archives: s.count.Load(), Bytes: s.bytes.Load(), Bound: s.bound, Evicted: s.evicted.Load()}
 }
 
 // path is where an archive is. It is made of the digest's bytes, so no digest leads out of the directory.

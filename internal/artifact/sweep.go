@@ -44,12 +44,9 @@ func (s *Store) Sweep(ctx context.Context) (Swept, error) {
 	if err != nil {
 		return Swept{}, fmt.Errorf("sweep the artifact store: %w", err)
 	}
-	swept, named := Swept{Left: len(files)}, int64(0)
+	swept := Swept{Left: len(files)}
 	for _, f := range files {
 		swept.Bytes += f.size
-		if live[f.digest] {
-			named += f.size
-		}
 	}
 	failures := []error{s.tidy()}
 	for _, f := range files {
@@ -68,7 +65,6 @@ func (s *Store) Sweep(ctx context.Context) (Swept, error) {
 	s.evicted.Add(int64(swept.Evicted))
 	s.count.Store(int64(swept.Left))
 	s.bytes.Store(swept.Bytes)
-	s.named.Store(named)
 	return swept, errors.Join(failures...)
 }
 

@@ -18,6 +18,7 @@ import (
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/artifact"
 	"github.com/gantry-operator/gantry/internal/conditions"
 	"github.com/gantry-operator/gantry/internal/metrics"
 	"github.com/gantry-operator/gantry/internal/operation"
@@ -189,7 +190,29 @@ func everything(t *testing.T) *prometheus.Registry {
 	recorder.Ended(autov1alpha1.UpUpdate, result(operation.Outcome_FAILED, phase(operation.PhaseFetch, 0)), 0)
 	c := cluster(t, stack("a", pulumiv1.StackStatus{}), &pulumiv1.Program{ObjectMeta: metav1.ObjectMeta{Name: "p"}})
 	registry.MustRegister(metrics.NewObjects(func(list client.ObjectList) error { return c.List(t.Context(), list) }))
+	registry.MustRegister(metrics.NewArtifacts(func() artifact.Usage { return artifact.Usage{} }))
 	return registry
+}
+
+func TestArtifacts(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(metrics.NewArtifacts(func() artifact.Usage { return artifact.Usage{Archives: 3, Bytes: 30, Bound: 20, Evicted: 4} }))
+	const want = `# HELP gantry_artifact_evictions_total Number of archives that were evicted because nothing named or used them.
+# TYPE gantry_artifact_evictions_total counter
+gantry_artifact_evictions_total 4
+# HELP gantry_artifact_store_bytes Bytes that the archives in the artifact store have together.
+# TYPE gantry_artifact_store_bytes gauge
+gantry_artifact_store_bytes 30
+# HELP gantry_artifact_store_limit_bytes Bytes that the artifact store should have at most.
+# TYPE gantry_artifact_store_limit_bytes gauge
+gantry_artifact_store_limit_bytes 20
+# HELP gantry_artifacts Number of archives in the artifact store.
+# TYPE gantry_artifacts gauge
+gantry_artifacts 3
+`
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestLint(t *testing.T) {
@@ -211,8 +234,8 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(families) != 8 {
-		t.Errorf("%d metrics, want 8", len(families))
+	if len(families) != 12 {
+		t.Errorf("%d metrics, want 12", len(families))
 	}
 	for _, family := range families {
 		var labels []string

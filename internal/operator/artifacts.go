@@ -11,8 +11,15 @@ import (
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/internal/artifact"
+	"github.com/gantry-operator/gantry/internal/artifact/pack"
 	"github.com/gantry-operator/gantry/internal/hub"
 )
+
+// newStore makes the store as the options say.
+func newStore(o Options, live artifact.Live) (*artifact.Store, error) {
+	return artifact.NewStore(o.ArtifactDir, artifact.WithLive(live), artifact.WithBound(o.ArtifactStoreSize.Value()),
+		artifact.WithLimits(pack.Limits{Bytes: o.ArtifactMaxSize.Value(), Files: o.ArtifactMaxFiles}))
+}
 
 // entitled tells whether a Workspace's pod may have an artifact: its spec names it, or its operation does.
 func entitled(cached client.Reader, sessions *hub.Hub) func(context.Context, types.NamespacedName, string) bool {

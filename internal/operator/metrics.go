@@ -18,6 +18,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/artifact"
 	"github.com/gantry-operator/gantry/internal/metrics"
 )
 
@@ -44,9 +45,11 @@ func metricsOptions(o Options, live client.Client, certificates *tls.Config) met
 // readWithin bounds a read of the cache, which is from memory.
 const readWithin = 5 * time.Second
 
-// objectMetrics tells of the objects in the cache for as long as the manager leads: of several replicas one tells.
+// objectMetrics tells of the objects in the cache, and of their artifacts, for as long as the manager leads: of several
+// replicas one tells.
 type objectMetrics struct {
 	cache      cache.Cache
+	store      *artifact.Store
 	registerer prometheus.Registerer
 }
 
@@ -65,11 +68,13 @@ func (m *objectMetrics) Start(ctx context.Context) error {
 		defer cancel()
 		return m.cache.List(within, list, client.UnsafeDisableDeepCopy)
 	})
-	if err := m.registerer.Register(objects); err != nil {
-		return fmt.Errorf("register metrics: %w", err)
+	for _, collector := range []prometheus.Collector{objects, metrics.NewArtifacts(m.store.Usage)} {
+		if err := m.registerer.Register(collector); err != nil {
+			return fmt.Errorf("register metrics: %w", err)
+		}
+		defer m.registerer.Unregister(collector)
 	}
 	<-ctx.Done()
-	m.registerer.Unregister(objects)
 	return nil
 }
 

@@ -116,7 +116,7 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 	}
 	authenticator := identity.New(identity.ClusterReviewer{Client: live}, identity.ClusterPods{Cached: mgr.GetClient(), Live: live}, now)
 	sessions := hub.New(log.WithName("hub"), now, authenticator, waiting(mgr.GetClient()))
-	store, err := artifact.NewStore(o.ArtifactDir, artifact.WithLive(named(mgr.GetClient(), sessions)))
+	store, err := newStore(o, named(mgr.GetClient(), sessions))
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 	}
 	runnables := []manager.Runnable{
 		keeper,
-		&objectMetrics{cache: mgr.GetCache(), registerer: ctrlmetrics.Registry},
+		&objectMetrics{cache: mgr.GetCache(), store: store, registerer: ctrlmetrics.Registry},
 		inputs,
 		&hub.Server{Hub: sessions, Address: o.HubAddress, TLS: keeper.TLS()},
 		&artifact.Server{

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 )
 
@@ -37,6 +38,9 @@ type Options struct {
 	HubService string
 	// ArtifactDir is where the archives of sources are kept. It may be empty at every start.
 	ArtifactDir string
+	// ArtifactStoreSize bounds what the archives have together; ArtifactMaxSize and ArtifactMaxFiles bound each.
+	ArtifactStoreSize, ArtifactMaxSize resource.QuantityValue
+	ArtifactMaxFiles                   int
 
 	// IdleTimeout is how long a pod is kept without work where its Workspace does not say.
 	IdleTimeout time.Duration
@@ -80,10 +84,15 @@ func defaults() Options {
 		ArtifactAddress: ":9444",
 		HubService:      "gantry-hub",
 		ArtifactDir:     "/var/lib/gantry",
-		IdleTimeout:     5 * time.Minute,
-		CancelGrace:     5 * time.Minute,
-		PodNamespace:    "gantry-system",
-		WorkspaceImage:  "pulumi/pulumi:latest-nonroot",
+
+		ArtifactStoreSize: resource.QuantityValue{Quantity: resource.MustParse("10Gi")},
+		ArtifactMaxSize:   resource.QuantityValue{Quantity: resource.MustParse("2Gi")},
+		ArtifactMaxFiles:  500_000,
+
+		IdleTimeout:    5 * time.Minute,
+		CancelGrace:    5 * time.Minute,
+		PodNamespace:   "gantry-system",
+		WorkspaceImage: "pulumi/pulumi:latest-nonroot",
 	}
 }
 
@@ -120,6 +129,9 @@ func (o *Options) bind(f *flag.FlagSet) {
 	f.StringVar(&o.ArtifactAddress, "artifact-bind-address", o.ArtifactAddress, "where the leader serves artifacts to agents")
 	f.StringVar(&o.HubService, "hub-service", o.HubService, "the Service by which agents call the leader")
 	f.StringVar(&o.ArtifactDir, "artifact-dir", o.ArtifactDir, "where to keep the archives of sources")
+	f.Var(&o.ArtifactStoreSize, "artifact-store-size", "how much all archives may have together; what Stacks, Workspaces and Programs name is kept even beyond it")
+	f.Var(&o.ArtifactMaxSize, "artifact-max-size", "how much the archive of one source may have")
+	f.IntVar(&o.ArtifactMaxFiles, "artifact-max-files", o.ArtifactMaxFiles, "how many files, directories and links one source may have")
 	f.DurationVar(&o.IdleTimeout, "idle-timeout", o.IdleTimeout, "how long a pod is kept without work where its Workspace does not say")
 	f.DurationVar(&o.CancelGrace, "cancel-grace-period", o.CancelGrace, "how long a canceled operation may take to end by itself")
 	f.StringVar(&o.programAddress, "program-fs-addr", "", "taken for PKO's sake, without effect: see --artifact-bind-address")
@@ -179,6 +191,7 @@ func (o *Options) check() error {
 	refuse(o.RenewDeadline <= o.RetryPeriod*6/5, "the leader election's renew deadline has to be longer than 1.2 retry periods")
 	refuse(o.LeaseDuration <= o.RenewDeadline, "the leader election's lease duration has to be longer than its renew deadline")
 	refuse(o.APITimeout <= 0, "the timeout of API requests has to be positive")
+	refuse(o.ArtifactStoreSize.Sign() <= 0 || o.ArtifactMaxSize.Sign() <= 0 || o.ArtifactMaxFiles <= 0, "the limits of artifacts have to be positive")
 	refuse(o.IdleTimeout < 0, "the idle timeout cannot be negative")
 	refuse(o.CancelGrace < 0, "the grace period of cancellations cannot be negative")
 	switch o.AgentImagePullPolicy {

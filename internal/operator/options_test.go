@@ -35,6 +35,8 @@ func TestParseOptions(t *testing.T) {
 		"PullPolicy":    {"of the agent's image", nil, map[string]string{"AGENT_IMAGE_PULL_POLICY": "Never"}, func(o Options) any { return o.AgentImagePullPolicy }, corev1.PullNever},
 		"Metrics":       {"off by default", nil, nil, func(o Options) any { return o.MetricsAddress }, "0"},
 		"MetricsSecure": {"on by default", nil, nil, func(o Options) any { return o.MetricsSecure }, true},
+		"StoreSize":     {"room for many", nil, nil, func(o Options) any { return o.ArtifactStoreSize.Value() }, int64(10 << 30)},
+		"MaxSize":       {"as a quantity", []string{"--artifact-max-size=1500Mi"}, nil, func(o Options) any { return o.ArtifactMaxSize.Value() }, int64(1500 << 20)},
 		"PKOsArguments": {
 			"a Deployment that was made for PKO starts",
 			strings.Fields("--leader-elect --health-probe-bind-address=:8081 --program-fs-adv-addr=x:80 --program-fs-addr=:9090 --metrics-bind-address=:8383 --metrics-secure=false --enable-http2 --zap-log-level=info --zap-time-encoding=iso8601 --zap-encoder=console"),
@@ -69,6 +71,8 @@ func TestParseOptionsRefusals(t *testing.T) {
 		"LeaseTooShort": {[]string{"--leader-election-lease-duration=10s"}, nil, "lease duration"},
 		"RenewTooShort": {[]string{"--leader-election-renew-deadline=2s"}, nil, "renew deadline"},
 		"PullPolicy":    {nil, map[string]string{"AGENT_IMAGE_PULL_POLICY": "Sometimes"}, `"Sometimes"`},
+		"MaxSize":       {[]string{"--artifact-max-size=large"}, nil, "artifact-max-size"},
+		"StoreSize":     {[]string{"--artifact-store-size=0"}, nil, "limits of artifacts"},
 		"IdleTimeout":   {[]string{"--idle-timeout=-1s"}, nil, "idle timeout"},
 	}
 	for name, tc := range cases {

@@ -286,7 +286,7 @@ func TestWhatCannotBePacked(t *testing.T) {
 		make func(path string) error
 		want string
 	}{
-		"Pipe": {func(path string) error { return syscall.Mkfifo(path, 0o600) }, "named pipe"},
+		"Pipe":   {func(path string) error { return syscall.Mkfifo(path, 0o600) }, "named pipe"},
 		"Socket": {func(path string) error { return syscall.Mknod(path, syscall.S_IFSOCK|0o600, 0) }, "socket"},
 	}
 	for name, tc := range cases {
