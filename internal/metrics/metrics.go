@@ -19,13 +19,19 @@ const (
 	NameQueue    = "gantry_update_queue_duration_seconds"
 	NamePodStart = "gantry_pod_start_duration_seconds"
 	NamePhase    = "gantry_update_phase_duration_seconds"
+	NameGitFetch = "gantry_git_fetch_duration_seconds"
 )
 
-// Labels of the histograms.
+// NameGitRequests is the name of the counter of what is asked of git hosts.
+const NameGitRequests = "gantry_git_requests_total"
+
+// Labels.
 const (
-	labelType    = "type"
-	labelPhase   = "phase"
-	labelOutcome = "outcome"
+	labelType      = "type"
+	labelPhase     = "phase"
+	labelOutcome   = "outcome"
+	labelOperation = "operation"
+	labelResult    = "result"
 )
 
 // buckets go from a warm run of nothing to an hour.
@@ -37,6 +43,8 @@ func buckets() []float64 {
 type Recorder struct {
 	queue, phase *prometheus.HistogramVec
 	podStart     prometheus.Histogram
+	gitRequests  *prometheus.CounterVec
+	gitFetch     prometheus.Histogram
 }
 
 // NewRecorder makes a Recorder, whose metrics it registers.
@@ -51,8 +59,14 @@ func NewRecorder(registerer prometheus.Registerer) (*Recorder, error) {
 		phase: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: NamePhase, Buckets: buckets(), Help: "Time that a phase of an operation took in the pod, by the outcome of the operation.",
 		}, []string{labelPhase, labelType, labelOutcome}),
+		gitRequests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: NameGitRequests, Help: "Polls of refs and fetches of commits, by what came of them.",
+		}, []string{labelOperation, labelResult}),
+		gitFetch: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: NameGitFetch, Buckets: buckets(), Help: "Time that it took to fetch a commit and to archive it, of those that succeeded.",
+		}),
 	}
-	for _, collector := range []prometheus.Collector{r.queue, r.podStart, r.phase} {
+	for _, collector := range []prometheus.Collector{r.queue, r.podStart, r.phase, r.gitRequests, r.gitFetch} {
 		if err := registerer.Register(collector); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
@@ -81,6 +95,14 @@ func (r *Recorder) Ended(kind autov1alpha1.UpdateType, result *operation.Result,
 		}
 		left = slices.Delete(left, i, i+1)
 		r.phase.WithLabelValues(phase.GetName(), string(kind), outcome(result)).Observe(took.Seconds())
+	}
+}
+
+// GitRequested records a poll or a fetch, its result, and how long it took.
+func (r *Recorder) GitRequested(operation, result string, took time.Duration) {
+	r.gitRequests.WithLabelValues(operation, result).Inc()
+	if operation == "fetch" && result == "success" {
+		r.gitFetch.Observe(max(0, took.Seconds()))
 	}
 }
 

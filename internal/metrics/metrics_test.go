@@ -169,6 +169,38 @@ func TestPhasesOfAPodThatLies(t *testing.T) {
 	}
 }
 
+func TestSources(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	recorder, err := metrics.NewRecorder(registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorder.GitRequested("poll", "success", time.Second)
+	recorder.GitRequested("poll", "success", time.Second)
+	recorder.GitRequested("poll", "denied", time.Second)
+	recorder.GitRequested("fetch", "success", 3*time.Second)
+	recorder.GitRequested("fetch", "unreachable", time.Minute)
+	if diff := cmp.Diff(map[string][2]float64{"": {1, 3}}, counts(t, registry, metrics.NameGitFetch)); diff != "" {
+		t.Errorf("fetches (-want +got):\n%s", diff)
+	}
+	registry.MustRegister(metrics.NewSources(func() (int, int) { return 3, 1 }))
+	want := `
+# HELP gantry_git_remotes Refs of git repositories that are polled, by how the last poll went.
+# TYPE gantry_git_remotes gauge
+gantry_git_remotes{state="failing"} 1
+gantry_git_remotes{state="ok"} 2
+# HELP gantry_git_requests_total Polls of refs and fetches of commits, by what came of them.
+# TYPE gantry_git_requests_total counter
+gantry_git_requests_total{operation="fetch",result="success"} 1
+gantry_git_requests_total{operation="fetch",result="unreachable"} 1
+gantry_git_requests_total{operation="poll",result="denied"} 1
+gantry_git_requests_total{operation="poll",result="success"} 2
+`
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), metrics.NameGitRemotes, metrics.NameGitRequests); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRegisteredTwice(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
 	_, first := metrics.NewRecorder(registry)
@@ -191,6 +223,8 @@ func everything(t *testing.T) *prometheus.Registry {
 	c := cluster(t, stack("a", pulumiv1.StackStatus{}), &pulumiv1.Program{ObjectMeta: metav1.ObjectMeta{Name: "p"}})
 	registry.MustRegister(metrics.NewObjects(func(list client.ObjectList) error { return c.List(t.Context(), list) }))
 	registry.MustRegister(metrics.NewArtifacts(func() artifact.Usage { return artifact.Usage{} }))
+	recorder.GitRequested("poll", "success", 0)
+	registry.MustRegister(metrics.NewSources(func() (int, int) { return 3, 1 }))
 	return registry
 }
 
@@ -234,8 +268,8 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(families) != 12 {
-		t.Errorf("%d metrics, want 12", len(families))
+	if len(families) != 15 {
+		t.Errorf("%d metrics, want 15", len(families))
 	}
 	for _, family := range families {
 		var labels []string

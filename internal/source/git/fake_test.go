@@ -35,6 +35,10 @@ type hosts struct {
 	polls, fetches map[string]int
 	inFlight       map[string]int
 	most           map[string]int
+	// made counts the fetches that succeeded, by all that makes them different.
+	made map[string]int
+	// wanted tells whether a poll is somebody's; nil if nobody asks.
+	wanted func(key string) bool
 	// wrong is what must not happen.
 	wrong  []string
 	pruned []func(client.Remote) bool
@@ -42,7 +46,7 @@ type hosts struct {
 
 func (h *hosts) Resolve(ctx context.Context, r client.Remote, ref string) (string, error) {
 	key := r.URL + " " + ref
-	h.begin("poll", key+r.Credential.Password)
+	h.begin(ctx, "poll", key+r.Credential.Password)
 	defer h.end("poll", key+r.Credential.Password)
 	if err := pause(ctx, h.duration(h.takes, r.URL)); err != nil {
 		return "", client.NewError(client.Unreachable, "ended", err)
@@ -59,8 +63,8 @@ func (h *hosts) Resolve(ctx context.Context, r client.Remote, ref string) (strin
 	return h.commits[r.URL], nil
 }
 
-func (h *hosts) Checkout(ctx context.Context, r client.Remote, commit string, _ client.Selection, dir string) (string, error) {
-	h.begin("fetch", r.URL+r.Credential.Password)
+func (h *hosts) Checkout(ctx context.Context, r client.Remote, commit string, s client.Selection, dir string) (string, error) {
+	h.begin(ctx, "fetch", r.URL+r.Credential.Password)
 	defer h.end("fetch", r.URL+r.Credential.Password)
 	if err := pause(ctx, h.duration(h.fetchTakes, r.URL)); err != nil {
 		return "", client.NewError(client.Unreachable, "ended", err)
@@ -71,6 +75,7 @@ func (h *hosts) Checkout(ctx context.Context, r client.Remote, commit string, _ 
 	if err := errors.Join(h.errs[r.URL], h.errs[r.URL+" "+commit]); err != nil {
 		return "", err
 	}
+	h.made[fmt.Sprint(r.URL, r.Credential.Password, s.Paths, commit)]++
 	return "tree of " + commit, os.WriteFile(filepath.Join(dir, "file"), []byte(commit), 0o600)
 }
 
@@ -100,13 +105,16 @@ func (h *hosts) polled(url string) int {
 	return h.polls[url+" main"]
 }
 
-func (h *hosts) begin(kind, key string) {
+func (h *hosts) begin(ctx context.Context, kind, key string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.inFlight[kind+" "+key]++
 	h.inFlight[kind]++
 	if h.inFlight[kind+" "+key] > 1 {
 		h.wrong = append(h.wrong, "two at once: "+kind+" "+key)
+	}
+	if kind == "poll" && ctx.Err() == nil && h.wanted != nil && !h.wanted(key) {
+		h.wrong = append(h.wrong, "nobody wants: "+kind+" "+key)
 	}
 	h.most[kind] = max(h.most[kind], h.inFlight[kind])
 }
@@ -212,7 +220,7 @@ func newWorld(t *testing.T) *world {
 		T: t, dir: t.TempDir(),
 		fake: &hosts{
 			commits: map[string]string{}, errs: map[string]error{}, takes: map[string]time.Duration{}, fetchTakes: map[string]time.Duration{},
-			polls: map[string]int{}, fetches: map[string]int{}, inFlight: map[string]int{}, most: map[string]int{},
+			polls: map[string]int{}, fetches: map[string]int{}, inFlight: map[string]int{}, made: map[string]int{}, most: map[string]int{},
 		},
 		archives: &archives{has: map[string]bool{}}, requests: &requests{by: map[string]int{}},
 	}
