@@ -99,9 +99,9 @@ func (r *Recorder) Ended(kind autov1alpha1.UpdateType, result *operation.Result,
 }
 
 // GitRequested records a poll or a fetch, its result, and how long it took.
-func (r *Recorder) GitRequested(operation, result string, took time.Duration) {
-	r.gitRequests.WithLabelValues(operation, result).Inc()
-	if operation == "fetch" && result == "success" {
+func (r *Recorder) GitRequested(kind, result string, took time.Duration) {
+	r.gitRequests.WithLabelValues(kind, result).Inc()
+	if kind == "fetch" && result == "success" {
 		r.gitFetch.Observe(max(0, took.Seconds()))
 	}
 }

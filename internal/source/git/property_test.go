@@ -183,7 +183,7 @@ func TestAnyOrder(t *testing.T) {
 					s.Forget(stackNamed(stack))
 				}
 				after(time.Second)
-				if n := len(w.subscriptions) + len(w.follows) + len(w.polls) + len(w.fetches) + len(w.Tracker.hosts); n > 0 {
+				if n := len(w.subscriptions) + len(w.follows) + len(w.polls) + len(w.fetches) + len(w.hosts); n > 0 {
 					t.Errorf("%d things are remembered of nobody", n)
 				}
 			})
