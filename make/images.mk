@@ -91,9 +91,22 @@ bin/doubles/.kubernetes-provider: FORCE
 bin/layers/doubles.tar: bin/imagetool $(DOUBLES) bin/doubles/pulumi-cloud
 	@bin/imagetool files $@ $(foreach double,$(DOUBLES) bin/doubles/pulumi-cloud,$(double)=/usr/local/bin/$(notdir $(double)))
 
-bin/images/gantry-e2e/index.json: $(PULUMI_LAYERS) bin/layers/doubles.tar bin/imagetool
+bin/doubles/git-host: go.mod go.sum $(shell find test/gitserver -name '*.go')
+	@$(call build,.,./test/gitserver/cmd,$@)
+
+# The git servers of the stories: what the images leave out of git, and sshd with the libraries that they have no use for.
+bin/layers/git-host.tar: bin/imagetool bin/doubles/git-host bin/layers/node.tar | packages
+	@libraries=; for library in $$(ldd /usr/sbin/sshd | grep -o '/lib/[^ ]*'); do \
+		[[ -e bin/rootfs/base$$library || -e bin/rootfs/node$$library ]] || libraries+=" $$(realpath $$library)=/usr$$library"; \
+	done; \
+	bin/imagetool files $@ bin/doubles/git-host=/usr/local/bin/git-host /usr/sbin/sshd=/usr/sbin/sshd \
+		/usr/lib/git-core/git-http-backend=/usr/lib/git-core/git-http-backend $$libraries
+
+E2E_LAYERS := $(PULUMI_LAYERS) bin/layers/git-host.tar bin/layers/doubles.tar
+
+bin/images/gantry-e2e/index.json: $(E2E_LAYERS) bin/imagetool
 	@$(call say,write the image localhost/gantry-e2e:dev)
-	@bin/imagetool image $(@D) --name localhost/gantry-e2e:dev $(PULUMI_IMAGE) $(PULUMI_LAYERS:%=--layer %) --layer bin/layers/doubles.tar
+	@bin/imagetool image $(@D) --name localhost/gantry-e2e:dev $(PULUMI_IMAGE) $(E2E_LAYERS:%=--layer %)
 
 # For the story of PKO's published examples: the names that these use, with what is made here. An image of Pulumi's knows
 # no other backend than Pulumi Cloud; what these know beside it are the addresses of the double and its console.
