@@ -18,16 +18,16 @@ import (
 const maxPath = 4096
 
 // Repository checks the URL of a git repository, which is not shown: it may have a password in it.
-func (p *Problems) Repository(path, url string) {
+func (p *Problems) Repository(at, url string) {
 	if _, err := client.ParseURL(url); err != nil {
-		p.Add(path, "%v", err)
+		p.Add(at, "%v", err)
 	}
 }
 
 // GitRef checks the name of a branch, tag or other ref.
-func (p *Problems) GitRef(path, ref string) {
+func (p *Problems) GitRef(at, ref string) {
 	if err := client.CheckRef(ref); err != nil {
-		p.Add(path, "%v", err)
+		p.Add(at, "%v", err)
 	}
 }
 

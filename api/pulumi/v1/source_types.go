@@ -1,7 +1,5 @@
 package v1
 
-import "reflect"
-
 // GitSource is a git repository, selected when any of its fields is given.
 type GitSource struct {
 	// projectRepo is the URL of the repository.
@@ -36,9 +34,6 @@ type GitSource struct {
 	// +optional
 	RecurseSubmodules *bool `json:"recurseSubmodules,omitempty"`
 }
-
-// IsZero tells whether no field is given.
-func (s *GitSource) IsZero() bool { return reflect.ValueOf(*s).IsZero() }
 
 // GitAuthConfig is how to authenticate to a git host.
 type GitAuthConfig struct {

@@ -53,8 +53,8 @@ const (
 
 // has makes the repository be at a commit, with an archive of the digest in the store.
 func (c *cluster) has(commit, digest, content string) {
-	git := c.git()
-	git.revision, git.err = source.Revision{Revision: commit, Digest: digest, Content: content}, nil
+	host := c.git()
+	host.revision, host.err = source.Revision{Revision: commit, Digest: digest, Content: content}, nil
 	c.r.Artifacts.(archives)[digest] = []byte(commit)
 }
 

@@ -3,6 +3,7 @@ package stack
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -48,7 +49,9 @@ func ignoredSources(spec *pulumiv1.StackSpec) []string {
 }
 
 // usesGit tells whether the source is a git repository, which any of its fields selects.
-func usesGit(spec *pulumiv1.StackSpec) bool { return !spec.GitSource.IsZero() }
+func usesGit(spec *pulumiv1.StackSpec) bool {
+	return !reflect.ValueOf(spec.GitSource).IsZero()
+}
 
 // ignoredTimes are numbers of seconds that do not count, or not as they are.
 func ignoredTimes(spec *pulumiv1.StackSpec) []string {

@@ -13,11 +13,11 @@ import (
 // skipCommit takes a new revision which changes nothing of what the stack needs for the one that ran last.
 func skipCommit(o *Observed) {
 	last := lastUpdate(o.Stack)
-	if o.SourceErr != nil || !o.Source.Selected || o.Source.Content == "" || deleting(o.Stack) || last == nil || last.Source == nil {
+	if o.SourceErr != nil || deleting(o.Stack) || last == nil || last.LastAttemptedCommit == o.Source.Revision {
 		return
 	}
-	same := last.Source.Origin == o.Source.Origin && last.Source.Content == o.Source.Content
-	if !same || last.LastAttemptedCommit == o.Source.Revision || o.Source.Pending != "" || o.Source.Stale != "" {
+	known := o.Source.Pending == "" && o.Source.Stale == ""
+	if !known || !o.Source.Selected || newSource(*o, last.LastAttemptedCommit, last.Source) {
 		return
 	}
 	o.Skipped, last.LastAttemptedCommit = o.Source.Revision, o.Source.Revision

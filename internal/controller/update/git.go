@@ -52,8 +52,7 @@ func consumer(name types.NamespacedName) source.Consumer {
 // newest one when the Update starts.
 func (r *Reconciler) observeSource(ctx context.Context, o *Observed) error {
 	name := types.NamespacedName{Namespace: o.Update.Namespace, Name: o.Update.Name}
-	given := isStarted(o.Update) && (o.State.Progress != nil || !o.attached())
-	if given || isComplete(o.Update) || isDeleting(o.Update) || o.Workspace == nil || o.Workspace.Spec.Git == nil || o.Workspace.Spec.Unreadable != "" {
+	if !o.wantsCommit() {
 		r.Git.Forget(consumer(name)) // nothing is to be fetched for it, or nothing more
 		return nil
 	}
@@ -62,16 +61,21 @@ func (r *Reconciler) observeSource(ctx context.Context, o *Observed) error {
 		o.Source.Revision, err = r.Git.Observe(consumer(name), request)
 	}
 	stale := &git.StaleError{}
-	_, waits := failure.AsWaiting(err)
-	_, terminal := failure.AsTerminal(err)
 	switch {
-	case err == nil, errors.As(err, &stale) && !stale.Pending:
-		return nil
-	case waits, terminal, stale.Pending:
+	case errors.As(err, &stale) && !stale.Pending: // the host is away, and the last commit that is known will do
+	case errors.As(err, new(*failure.WaitingError)), errors.As(err, new(*failure.TerminalError)), stale.Pending:
 		o.Source.Err = err
-		return nil
+	default:
+		return err
 	}
-	return err
+	return nil
+}
+
+// wantsCommit tells that the Update's operation has yet to be given a commit of the Workspace's own repository.
+func (o Observed) wantsCommit() bool {
+	given := isStarted(o.Update) && (o.State.Progress != nil || !o.attached())
+	over := given || isComplete(o.Update) || isDeleting(o.Update)
+	return !over && o.Workspace != nil && o.Workspace.Spec.Git != nil && o.Workspace.Spec.Unreadable == ""
 }
 
 // gitRequest is what a Workspace asks for, with the credential as it is now.
