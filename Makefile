@@ -23,6 +23,7 @@ E2E_RUN ?= .
 
 include make/tools.mk
 include make/images.mk
+include make/languages.mk
 include make/generate.mk
 include make/deploy.mk
 
@@ -48,7 +49,7 @@ test: unit cluster-check e2e ## Run every test: unit, API server, the embedded c
 NESTED := test/cluster test/images $(patsubst %/go.mod,%,$(wildcard test/doubles/*/go.mod))
 
 .PHONY: unit
-unit: packages bin/envtest $(PULUMI_TOOLS) $(DOUBLES) ## Run vet, unit tests and tests against a real API server
+unit: packages bin/envtest $(PULUMI_TOOLS) $(DOUBLES) bin/packages/npm ## Run vet, unit tests and tests against a real API server
 	@$(call say,vet and test the product)
 	@go vet ./...
 	@KUBEBUILDER_ASSETS=$(CURDIR)/bin/envtest go test ./...
@@ -58,7 +59,7 @@ unit: packages bin/envtest $(PULUMI_TOOLS) $(DOUBLES) ## Run vet, unit tests and
 	done
 
 .PHONY: e2e
-e2e: cluster-up load load-examples bin/helm ## Run the cluster tests on the embedded cluster (E2E_RUN=Name for some)
+e2e: cluster-up load load-examples load-languages bin/helm ## Run the cluster tests on the embedded cluster (E2E_RUN=Name for some)
 	@KUBECONFIG=$(EMBEDDED) $(MAKE) --no-print-directory deploy
 	@$(call say,run the cluster tests)
 	@KUBECONFIG=$(EMBEDDED) GANTRY_E2E=1 PATH="$(CURDIR)/bin:$$PATH" \

@@ -19,6 +19,7 @@ needed=(
 	/usr/bin/git-lfs:git-lfs
 	/usr/bin/ssh:openssh-client
 	/usr/sbin/sshd:openssh-server
+	/usr/bin/npm:npm
 )
 missing=()
 for pair in "${needed[@]}"; do

@@ -91,11 +91,17 @@ func (p *pod) start() {
 // account starts the agent again with a service account.
 func (p *pod) account(dir string) {
 	p.t.Helper()
+	p.again("--service-account-dir=" + dir)
+}
+
+// again starts the agent again with other arguments.
+func (p *pod) again(args ...string) {
+	p.t.Helper()
 	p.kill()
 	p.hub.mu.Lock()
 	p.hub.stream = nil
 	p.hub.mu.Unlock()
-	p.args = []string{"--service-account-dir=" + dir}
+	p.args = args
 	p.start()
 }
 

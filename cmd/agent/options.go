@@ -25,6 +25,7 @@ type options struct {
 	memoryLimit       int64
 	environment       []string
 	serviceAccountDir string
+	cache             string
 }
 
 func readOptions(args []string) (options, error) {
@@ -41,6 +42,7 @@ func readOptions(args []string) (options, error) {
 	flags.StringVar(&o.share, "share", "/share", "directory on the pod's disk that outlives the container")
 	flags.StringVar(&o.serviceAccountDir, "service-account-dir", "/var/run/secrets/kubernetes.io/serviceaccount",
 		"where the pod's service account is mounted")
+	flags.StringVar(&o.cache, "cache", "/var/cache/gantry", "directory for what package managers download, used where it is there")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}

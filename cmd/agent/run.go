@@ -19,6 +19,7 @@ import (
 
 	"github.com/gantry-operator/gantry/internal/agent"
 	"github.com/gantry-operator/gantry/internal/agent/cli"
+	"github.com/gantry-operator/gantry/internal/agent/dependencies"
 	"github.com/gantry-operator/gantry/internal/agent/journal"
 	"github.com/gantry-operator/gantry/internal/agent/project"
 	"github.com/gantry-operator/gantry/internal/agent/runner"
@@ -109,8 +110,24 @@ func newRunner(o options, children *cli.Children, log *slog.Logger) *runner.Runn
 			NoClusterDNS: o.noClusterDNS, ServiceHost: o.serviceHost, ServicePort: o.servicePort,
 			TokenPath: filepath.Join(o.serviceAccountDir, "token"), CAPath: filepath.Join(o.serviceAccountDir, "ca.crt"),
 		},
-		Env: o.environment, DynamicEnv: o.dynamicEnv, State: state, Now: time.Now, Log: log,
+		Env: cached(o, log), DynamicEnv: o.dynamicEnv, State: state, Now: time.Now, Log: log,
 	}
+}
+
+// cached is the environment of the processes, with the user's directory for caches where there is one.
+func cached(o options, log *slog.Logger) []string {
+	if info, err := os.Stat(o.cache); err != nil || !info.IsDir() {
+		return o.environment
+	}
+	if err := unix.Access(o.cache, unix.W_OK); err != nil {
+		log.Warn("the directory for caches cannot be written to and is not used", "dir", o.cache, "error", err)
+		return o.environment
+	}
+	if err := dependencies.CachePlugins(o.environment, o.cache); err != nil {
+		log.Warn("plugins are not kept in the cache", "error", err)
+	}
+	log.Info("package managers keep what they download", "dir", o.cache)
+	return dependencies.Cached(o.environment, o.cache)
 }
 
 // trust is a TLS configuration that trusts the manager's CA and nobody else.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
@@ -25,28 +24,6 @@ func (r *Runner) prepare(ctx context.Context, run *run) (err error) {
 	}
 	run.project, err = r.Workspace.Prepare(ctx, run.op.GetSource())
 	return err
-}
-
-// install installs what the program needs, once per source that is put in its place. A YAML program needs nothing but the
-// packages that it names.
-func (r *Runner) install(ctx context.Context, run *run) error {
-	project := run.project
-	if !project.Program || (project.Settings.Runtime.Name() == "yaml" && len(project.Settings.Packages) == 0) {
-		return nil
-	}
-	// A revision that left the disk and comes back has a new project file, and nothing installed.
-	info, err := os.Stat(project.File)
-	if err != nil {
-		return fmt.Errorf("look at the project file: %w", err)
-	}
-	mark := r.mark("installed", fmt.Sprintf("%s@%d", project.Source, info.ModTime().UnixNano()))
-	if _, err := os.Stat(mark); err == nil {
-		return nil
-	}
-	if err := r.process(ctx, run, cli.Command{Args: cli.InstallArgs(), What: installing}); err != nil {
-		return err
-	}
-	return touch(mark)
 }
 
 // selectStack makes sure that the stack is there, once per stack and pod.
@@ -145,17 +122,6 @@ func (r *Runner) in(run *run, command cli.Command) cli.Command {
 	return command
 }
 
-// touch makes an empty file.
-func touch(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("mark what was done: %w", err)
-	}
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		return fmt.Errorf("mark what was done: %w", err)
-	}
-	return nil
-}
-
 // processError is a process that did not do what it was asked to.
 type processError struct {
 	command string
@@ -166,8 +132,7 @@ type processError struct {
 func (e *processError) Error() string {
 	words := lastWords(e.ending)
 	if e.command == installing {
-		// A package manager says on standard output what is wrong.
-		words += "\n" + cut(lastLines(e.ending.Stdout), maxOne)
+		words = installWords(e.ending)
 	}
 	return "pulumi " + e.command + ": " + strings.TrimSpace(words)
 }
