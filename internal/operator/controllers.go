@@ -15,12 +15,10 @@ import (
 	"github.com/gantry-operator/gantry/internal/controller/stack"
 	"github.com/gantry-operator/gantry/internal/controller/update"
 	"github.com/gantry-operator/gantry/internal/controller/workspace"
-	"github.com/gantry-operator/gantry/internal/failure"
 	"github.com/gantry-operator/gantry/internal/hub"
 	"github.com/gantry-operator/gantry/internal/metrics"
 	"github.com/gantry-operator/gantry/internal/pod"
 	"github.com/gantry-operator/gantry/internal/references"
-	"github.com/gantry-operator/gantry/internal/source"
 	"github.com/gantry-operator/gantry/internal/source/git"
 )
 
@@ -38,6 +36,8 @@ type parts struct {
 	url func(digest string) string
 	// inputs follows what Stacks name.
 	inputs *references.Tracker
+	// git follows repositories.
+	git *git.Tracker
 	// pods is what every pod needs.
 	pods pod.Settings
 	// ca returns the present bundle.
@@ -53,7 +53,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, p parts) error {
 	stacks := &stack.Reconciler{
 		Client: mgr.GetClient(), Reader: p.live, Clock: p.clock, Recorder: mgr.GetEventRecorder("stack-controller"),
 		Artifacts: p.store, ArtifactURL: p.url, Inputs: p.inputs,
-		Git: noGit{},
+		Git: p.git,
 	}
 	workspaces := &workspace.Reconciler{
 		Client: mgr.GetClient(), Reader: p.live, Clock: p.clock, Recorder: mgr.GetEventRecorder("workspace-controller"),
@@ -61,7 +61,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, p parts) error {
 	}
 	updates := &update.Reconciler{
 		Client: mgr.GetClient(), Reader: p.live, Clock: p.clock, Recorder: mgr.GetEventRecorder("update-controller"),
-		Metrics: p.metrics, Hub: p.hub, Git: noGit{}, Wake: p.hub.Updates(), Settings: update.Settings{CancelGrace: p.options.CancelGrace, ArtifactURL: p.url},
+		Metrics: p.metrics, Hub: p.hub, Git: p.git, Wake: p.hub.Updates(), Settings: update.Settings{CancelGrace: p.options.CancelGrace, ArtifactURL: p.url},
 	}
 	controllers := []struct {
 		name  string
@@ -95,13 +95,4 @@ func workspaceName(object client.Object) []string {
 		return nil
 	}
 	return []string{indexed.Spec.WorkspaceName}
-}
-
-// noGit stands in for the git tracker, which task "track" wires in its place.
-type noGit struct{}
-
-func (noGit) Notify(string, func(types.NamespacedName)) {}
-func (noGit) Forget(source.Consumer)                    {}
-func (noGit) Observe(source.Consumer, git.Request) (source.Revision, error) {
-	return source.Revision{}, failure.NewTerminal("SpecInvalid", "git sources are not supported by this version of Gantry")
 }

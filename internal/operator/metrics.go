@@ -20,6 +20,7 @@ import (
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/internal/artifact"
 	"github.com/gantry-operator/gantry/internal/metrics"
+	"github.com/gantry-operator/gantry/internal/source/git"
 )
 
 // metricsOptions say where metrics are served and to whom.
@@ -45,11 +46,12 @@ func metricsOptions(o Options, live client.Client, certificates *tls.Config) met
 // readWithin bounds a read of the cache, which is from memory.
 const readWithin = 5 * time.Second
 
-// objectMetrics tells of the objects in the cache, and of their artifacts, for as long as the manager leads: of several
+// objectMetrics tells of the objects in the cache, and of their sources, for as long as the manager leads: of several
 // replicas one tells.
 type objectMetrics struct {
 	cache      cache.Cache
 	store      *artifact.Store
+	git        *git.Tracker
 	registerer prometheus.Registerer
 }
 
@@ -68,7 +70,7 @@ func (m *objectMetrics) Start(ctx context.Context) error {
 		defer cancel()
 		return m.cache.List(within, list, client.UnsafeDisableDeepCopy)
 	})
-	for _, collector := range []prometheus.Collector{objects, metrics.NewArtifacts(m.store.Usage)} {
+	for _, collector := range []prometheus.Collector{objects, metrics.NewArtifacts(m.store.Usage), metrics.NewSources(m.git.Count)} {
 		if err := m.registerer.Register(collector); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
 		}

@@ -128,10 +128,14 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 	if err != nil {
 		return err
 	}
+	repositories, err := newGit(o, store, recorder, now, log.WithName("git"))
+	if err != nil {
+		return err
+	}
 	runnables := []manager.Runnable{
 		keeper,
-		&objectMetrics{cache: mgr.GetCache(), store: store, registerer: ctrlmetrics.Registry},
-		inputs,
+		&objectMetrics{cache: mgr.GetCache(), store: store, git: repositories, registerer: ctrlmetrics.Registry},
+		inputs, repositories,
 		&hub.Server{Hub: sessions, Address: o.HubAddress, TLS: keeper.TLS()},
 		&artifact.Server{
 			Store: store, Authenticator: authenticator, Entitled: entitled(mgr.GetClient(), sessions),
@@ -148,7 +152,7 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 		}
 	}
 	if err := addControllers(ctx, mgr, parts{
-		options: o, live: live, clock: now, hub: sessions, metrics: recorder, store: store, inputs: inputs, pods: pods,
+		options: o, live: live, clock: now, hub: sessions, metrics: recorder, store: store, inputs: inputs, git: repositories, pods: pods,
 		url: func(digest string) string { return artifact.URL(hubHost(o), artifactPort, digest) },
 		ca:  func() string { return string(keeper.Bundle()) },
 	}); err != nil {

@@ -41,6 +41,13 @@ type Options struct {
 	// ArtifactStoreSize bounds what the archives have together; ArtifactMaxSize and ArtifactMaxFiles bound each.
 	ArtifactStoreSize, ArtifactMaxSize resource.QuantityValue
 	ArtifactMaxFiles                   int
+	// GitKnownHosts and GitAuthorities are files: the SSH host keys and the certificate authorities that git hosts are
+	// trusted by, beside those that a Stack names.
+	GitKnownHosts, GitAuthorities string
+	// GitRepositorySize bounds what the manager keeps of one repository, and GitMemory each process of git.
+	GitRepositorySize, GitMemory resource.QuantityValue
+	// GitFetches is how many commits are fetched at the same time.
+	GitFetches int
 
 	// IdleTimeout is how long a pod is kept without work where its Workspace does not say.
 	IdleTimeout time.Duration
@@ -62,6 +69,8 @@ type Options struct {
 	// programAddress and programAdvertised are PKO's flags for its server of Programs. They are taken, so that a
 	// Deployment made for PKO starts, and mean nothing.
 	programAddress, programAdvertised string
+	// gitEnvironment is what git may see of the environment: where programs are, and the proxies.
+	gitEnvironment []string
 }
 
 // defaults are the options where neither a flag nor the environment says anything.
@@ -88,6 +97,11 @@ func defaults() Options {
 		ArtifactStoreSize: resource.QuantityValue{Quantity: resource.MustParse("10Gi")},
 		ArtifactMaxSize:   resource.QuantityValue{Quantity: resource.MustParse("2Gi")},
 		ArtifactMaxFiles:  500_000,
+		GitKnownHosts:     "/etc/ssh/ssh_known_hosts",
+		GitAuthorities:    "/etc/ssl/certs/ca-certificates.crt",
+		GitRepositorySize: resource.QuantityValue{Quantity: resource.MustParse("2Gi")},
+		GitMemory:         resource.QuantityValue{Quantity: resource.MustParse("512Mi")},
+		GitFetches:        2,
 
 		IdleTimeout:    5 * time.Minute,
 		CancelGrace:    5 * time.Minute,
@@ -132,6 +146,11 @@ func (o *Options) bind(f *flag.FlagSet) {
 	f.Var(&o.ArtifactStoreSize, "artifact-store-size", "how much all archives may have together; what Stacks, Workspaces and Programs name is kept even beyond it")
 	f.Var(&o.ArtifactMaxSize, "artifact-max-size", "how much the archive of one source may have")
 	f.IntVar(&o.ArtifactMaxFiles, "artifact-max-files", o.ArtifactMaxFiles, "how many files, directories and links one source may have")
+	f.StringVar(&o.GitKnownHosts, "git-known-hosts", o.GitKnownHosts, "a known_hosts file of git hosts to trust over SSH, beside those that a Stack names")
+	f.StringVar(&o.GitAuthorities, "git-ca-file", o.GitAuthorities, "the certificate authorities that git hosts are trusted by, in PEM, beside those that a Stack names")
+	f.Var(&o.GitRepositorySize, "git-repository-size", "how much may be kept of one git repository")
+	f.Var(&o.GitMemory, "git-memory", "how much memory one process of git may use")
+	f.IntVar(&o.GitFetches, "git-fetches", o.GitFetches, "how many commits are fetched at the same time")
 	f.DurationVar(&o.IdleTimeout, "idle-timeout", o.IdleTimeout, "how long a pod is kept without work where its Workspace does not say")
 	f.DurationVar(&o.CancelGrace, "cancel-grace-period", o.CancelGrace, "how long a canceled operation may take to end by itself")
 	f.StringVar(&o.programAddress, "program-fs-addr", "", "taken for PKO's sake, without effect: see --artifact-bind-address")
@@ -149,6 +168,11 @@ func (o *Options) environment(getenv func(string) string) error {
 	for name, field := range texts {
 		if value := getenv(name); value != "" {
 			*field = value
+		}
+	}
+	for _, name := range gitEnvironment() {
+		if value := getenv(name); value != "" {
+			o.gitEnvironment = append(o.gitEnvironment, name+"="+value)
 		}
 	}
 	var failures []error
@@ -192,6 +216,7 @@ func (o *Options) check() error {
 	refuse(o.LeaseDuration <= o.RenewDeadline, "the leader election's lease duration has to be longer than its renew deadline")
 	refuse(o.APITimeout <= 0, "the timeout of API requests has to be positive")
 	refuse(o.ArtifactStoreSize.Sign() <= 0 || o.ArtifactMaxSize.Sign() <= 0 || o.ArtifactMaxFiles <= 0, "the limits of artifacts have to be positive")
+	refuse(o.GitRepositorySize.Sign() <= 0 || o.GitMemory.Sign() <= 0 || o.GitFetches < 1, "the limits of git have to be positive")
 	refuse(o.IdleTimeout < 0, "the idle timeout cannot be negative")
 	refuse(o.CancelGrace < 0, "the grace period of cancellations cannot be negative")
 	switch o.AgentImagePullPolicy {

@@ -34,6 +34,11 @@ func TestParseOptions(t *testing.T) {
 		"Concurrency25": {"PKO's default", nil, nil, func(o Options) any { return o.Concurrency }, 25},
 		"PullPolicy":    {"of the agent's image", nil, map[string]string{"AGENT_IMAGE_PULL_POLICY": "Never"}, func(o Options) any { return o.AgentImagePullPolicy }, corev1.PullNever},
 		"Metrics":       {"off by default", nil, nil, func(o Options) any { return o.MetricsAddress }, "0"},
+		"Proxies": {
+			"git gets the proxies and the search path, and nothing else", nil,
+			map[string]string{"PATH": "/bin", "https_proxy": "http://p:1", "POD_NAME": "x", "TOKEN": "y"},
+			func(o Options) any { return strings.Join(o.gitEnvironment, " ") }, "PATH=/bin https_proxy=http://p:1",
+		},
 		"MetricsSecure": {"on by default", nil, nil, func(o Options) any { return o.MetricsSecure }, true},
 		"StoreSize":     {"room for many", nil, nil, func(o Options) any { return o.ArtifactStoreSize.Value() }, int64(10 << 30)},
 		"MaxSize":       {"as a quantity", []string{"--artifact-max-size=1500Mi"}, nil, func(o Options) any { return o.ArtifactMaxSize.Value() }, int64(1500 << 20)},
@@ -73,6 +78,8 @@ func TestParseOptionsRefusals(t *testing.T) {
 		"PullPolicy":    {nil, map[string]string{"AGENT_IMAGE_PULL_POLICY": "Sometimes"}, `"Sometimes"`},
 		"MaxSize":       {[]string{"--artifact-max-size=large"}, nil, "artifact-max-size"},
 		"StoreSize":     {[]string{"--artifact-store-size=0"}, nil, "limits of artifacts"},
+		"GitFetches":    {[]string{"--git-fetches=0"}, nil, "limits of git"},
+		"GitMemory":     {[]string{"--git-memory=much"}, nil, "git-memory"},
 		"IdleTimeout":   {[]string{"--idle-timeout=-1s"}, nil, "idle timeout"},
 	}
 	for name, tc := range cases {

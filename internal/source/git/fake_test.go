@@ -230,7 +230,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.Tracker = New(Options{
 		Client: w.fake, Store: w.archives, Recorder: w.requests, Clock: clock.RealClock{}, Log: log,
-		Dir: filepath.Join(w.dir, "git"), Key: []byte("key"), Polls: 8, Fetches: 2,
+		Dir: filepath.Join(w.dir, "git"), Polls: 8, Fetches: 2,
 	})
 	w.Notify("Stack", func(name types.NamespacedName) {
 		w.mu.Lock()

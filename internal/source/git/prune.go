@@ -57,7 +57,7 @@ func (t *Tracker) following(r client.Remote) bool {
 	if err != nil {
 		return false
 	}
-	wanted := remote{where.url, r.Credential.Fingerprint(t.Key)}
+	wanted := remote{where.url, r.Credential.Fingerprint(t.key)}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for key := range t.follows {

@@ -2,6 +2,7 @@ package git
 
 import (
 	"context"
+	"crypto/rand"
 	"sync"
 	"time"
 
@@ -42,8 +43,6 @@ type Options struct {
 	Log      logr.Logger
 	// Dir is where commits are checked out before they are archived. What is in it is removed at the start.
 	Dir string
-	// Key is that of the credentials' fingerprints.
-	Key []byte
 	// Polls and Fetches are how many of each run at the same time.
 	Polls, Fetches int
 }
@@ -51,6 +50,8 @@ type Options struct {
 // Tracker follows repositories. All it knows is in memory and comes back with the next answers to Observe.
 type Tracker struct {
 	Options
+	// key is that of the credentials' fingerprints.
+	key []byte
 	// woken tells Start to look again.
 	woken chan struct{}
 
@@ -76,8 +77,10 @@ type pollKey struct {
 
 // New makes a Tracker that does nothing before Start.
 func New(o Options) *Tracker {
+	key := make([]byte, 32)
+	rand.Read(key)
 	return &Tracker{
-		Options: o, woken: make(chan struct{}, 1),
+		Options: o, key: key, woken: make(chan struct{}, 1),
 		subscriptions: map[source.Consumer]*subscription{}, follows: map[followKey]*follow{}, polls: map[pollKey]*poll{},
 		fetches: map[archiveKey]*fetch{}, hosts: map[string]*host{}, archives: map[archiveKey]source.Revision{},
 		wake: map[string]func(types.NamespacedName){},
@@ -102,7 +105,7 @@ func (t *Tracker) Observe(consumer source.Consumer, r Request) (source.Revision,
 		return source.Revision{}, failure.NewTerminal(pulumiv1.ReasonSpecInvalid, "%w", err)
 	}
 	key := followKey{
-		remote: remote{where.url, r.Remote.Credential.Fingerprint(t.Key)}, ref: r.Ref, commit: r.Commit, selection: selectionKey(r.Selection),
+		remote: remote{where.url, r.Remote.Credential.Fingerprint(t.key)}, ref: r.Ref, commit: r.Commit, selection: selectionKey(r.Selection),
 	}
 	if r.Commit != "" {
 		key.ref = ""
