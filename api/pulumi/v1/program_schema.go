@@ -5,16 +5,27 @@ import (
 )
 
 // The types of this file describe the usual parts of a program in the CRD, for `kubectl explain` and for editors.
-// Nothing reads a program through them. A key that they do not name is kept. Maps of any values have no schema for
-// their values, since the API server would then drop values that are null.
+// Nothing reads a program through them. A key that they do not name is kept. What the language takes an expression for
+// has no type here, and may be null; maps of any values have no schema for their values, since the API server would then
+// drop values that are null.
 
 // ProgramSchema is the outermost part of a program.
 //
 // +kubebuilder:object:generate=false
 type ProgramSchema struct {
-	// configuration declares the configuration keys that the program reads.
+	// configuration declares the configuration keys that the program reads, by name: the type of each (String, Number,
+	// Boolean, List<String> and the like), its default, and whether it is secret; or a value.
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
-	Configuration map[string]programConfiguration `json:"configuration,omitempty"`
+	Configuration *apiextensionsv1.JSON `json:"configuration,omitempty"`
+	// config is the project's configuration, by key: values, or declarations of them with type, default, items and secret.
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +optional
+	Config *apiextensionsv1.JSON `json:"config,omitempty"`
 	// resources of the program, by name.
 	// +optional
 	Resources map[string]programResource `json:"resources,omitempty"`
@@ -38,19 +49,6 @@ type ProgramSchema struct {
 	Packages *apiextensionsv1.JSON `json:"packages,omitempty"`
 }
 
-// programConfiguration declares one configuration key.
-//
-// +kubebuilder:pruning:PreserveUnknownFields
-type programConfiguration struct {
-	// type of the value, such as String, Number, Boolean, List<Number> or List<String>.
-	// +optional
-	Type string `json:"type,omitempty"`
-	// default is the value when the stack's configuration has none.
-	// +nullable
-	// +optional
-	Default *apiextensionsv1.JSON `json:"default,omitempty"`
-}
-
 // programResource is one resource.
 //
 // +kubebuilder:pruning:PreserveUnknownFields
@@ -59,10 +57,8 @@ type programResource struct {
 	// +kubebuilder:validation:MinLength=1
 	// +required
 	Type string `json:"type"`
-	// properties are the resource's inputs, by name.
-	// +kubebuilder:validation:Type=object
-	// +kubebuilder:validation:Schemaless
-	// +kubebuilder:pruning:PreserveUnknownFields
+	// properties are the resource's inputs, by name, or an expression that gives them.
+	// +nullable
 	// +optional
 	Properties *apiextensionsv1.JSON `json:"properties,omitempty"`
 	// options say how Pulumi treats the resource.
@@ -81,8 +77,9 @@ type programOptions struct {
 	// +optional
 	AdditionalSecretOutputs []string `json:"additionalSecretOutputs,omitempty"`
 	// aliases are other names that the resource had: URNs, or descriptions of them.
+	// +nullable
 	// +optional
-	Aliases []apiextensionsv1.JSON `json:"aliases,omitempty"`
+	Aliases *apiextensionsv1.JSON `json:"aliases,omitempty"`
 	// customTimeouts of the provider's operations.
 	// +optional
 	CustomTimeouts *programTimeouts `json:"customTimeouts,omitempty"`
@@ -90,8 +87,9 @@ type programOptions struct {
 	// +optional
 	DeleteBeforeReplace bool `json:"deleteBeforeReplace,omitempty"`
 	// dependsOn lists resources that come first.
+	// +nullable
 	// +optional
-	DependsOn []apiextensionsv1.JSON `json:"dependsOn,omitempty"`
+	DependsOn *apiextensionsv1.JSON `json:"dependsOn,omitempty"`
 	// ignoreChanges lists properties whose changes are ignored.
 	// +optional
 	IgnoreChanges []string `json:"ignoreChanges,omitempty"`
@@ -102,17 +100,16 @@ type programOptions struct {
 	// +nullable
 	// +optional
 	Parent *apiextensionsv1.JSON `json:"parent,omitempty"`
-	// protect the resource from being deleted.
+	// protect the resource from being deleted: true, false or an expression.
+	// +nullable
 	// +optional
-	Protect bool `json:"protect,omitempty"`
+	Protect *apiextensionsv1.JSON `json:"protect,omitempty"`
 	// provider of the resource.
 	// +nullable
 	// +optional
 	Provider *apiextensionsv1.JSON `json:"provider,omitempty"`
-	// providers of a component's resources, by package.
-	// +kubebuilder:validation:Type=object
-	// +kubebuilder:validation:Schemaless
-	// +kubebuilder:pruning:PreserveUnknownFields
+	// providers of a component's resources: a list, or by package.
+	// +nullable
 	// +optional
 	Providers *apiextensionsv1.JSON `json:"providers,omitempty"`
 	// version of the provider's plugin.
@@ -125,14 +122,17 @@ type programOptions struct {
 // +kubebuilder:pruning:PreserveUnknownFields
 type programTimeouts struct {
 	// create may take this long.
+	// +nullable
 	// +optional
-	Create string `json:"create,omitempty"`
+	Create *apiextensionsv1.JSON `json:"create,omitempty"`
 	// delete may take this long.
+	// +nullable
 	// +optional
-	Delete string `json:"delete,omitempty"`
+	Delete *apiextensionsv1.JSON `json:"delete,omitempty"`
 	// update may take this long.
+	// +nullable
 	// +optional
-	Update string `json:"update,omitempty"`
+	Update *apiextensionsv1.JSON `json:"update,omitempty"`
 }
 
 // programGet names an existing resource.
@@ -140,9 +140,9 @@ type programTimeouts struct {
 // +kubebuilder:pruning:PreserveUnknownFields
 type programGet struct {
 	// id of the resource.
-	// +kubebuilder:validation:MinLength=1
+	// +nullable
 	// +required
-	ID string `json:"id"`
+	ID *apiextensionsv1.JSON `json:"id"`
 	// state narrows the search, by property.
 	// +kubebuilder:validation:Type=object
 	// +kubebuilder:validation:Schemaless
