@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"sigs.k8s.io/yaml"
-
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 )
 
@@ -56,16 +54,7 @@ func Project(program *pulumiv1.Program) ([]byte, error) {
 	}
 	body["name"] = program.Name
 	body["runtime"] = Runtime
-	document, err := json.Marshal(body)
-	if err != nil {
-		return nil, fmt.Errorf("encode the project: %w", err)
-	}
-	// The converter reads whole numbers as whole numbers, so that none passes through a floating-point one.
-	project, err := yaml.JSONToYAML(document)
-	if err != nil {
-		return nil, &InvalidError{Problem: fmt.Sprintf("the program cannot be written as YAML: %v", err)}
-	}
-	return project, nil
+	return write(body)
 }
 
 // object reads a JSON object, its numbers as they are written.
