@@ -43,7 +43,10 @@ type Server struct {
 	Authenticator Authenticator
 	// Entitled tells whether the Workspace's pod may have the archive.
 	Entitled func(ctx context.Context, workspace types.NamespacedName, digest string) bool
-	Log      logr.Logger
+	// Missing is told of each archive that a pod may have and that is not there, so that it is stored again. It does not
+	// block. It may be nil.
+	Missing func(digest string)
+	Log     logr.Logger
 	// Address to listen at, such as ":9444".
 	Address string
 	TLS     *tls.Config
@@ -113,38 +116,49 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	archive, err := s.Store.Open(digest)
 	if err != nil {
-		s.refuse(w, err)
+		s.refuse(w, digest, err)
 		return
 	}
 	defer archive.Close()
-	s.send(w, r, archive)
-}
-
-// refuse answers that the archive cannot be had.
-func (s *Server) refuse(w http.ResponseWriter, err error) {
-	if errors.Is(err, fs.ErrNotExist) {
-		http.Error(w, "the artifact is not there (yet)", http.StatusNotFound)
-		return
-	}
-	s.Log.Error(err, "Could not read an artifact")
-	http.Error(w, "the artifact cannot be read", http.StatusInternalServerError)
-}
-
-// send answers with the archive. It is verified on the way: of a damaged one the end is not sent, so that it cannot be
-// taken for whole. A range that is asked for is ignored, as HTTP allows.
-func (s *Server) send(w http.ResponseWriter, r *http.Request, archive *Archive) {
 	w.Header().Set("Content-Type", "application/gzip")
 	w.Header().Set("Content-Length", strconv.FormatInt(archive.Size(), 10))
 	if r.Method == http.MethodHead {
 		return
 	}
+	s.send(w, archive, digest)
+}
+
+// refuse answers that the archive cannot be had.
+func (s *Server) refuse(w http.ResponseWriter, digest string, err error) {
+	if !errors.Is(err, fs.ErrNotExist) {
+		s.Log.Error(err, "Could not read an artifact")
+		http.Error(w, "the artifact cannot be read", http.StatusInternalServerError)
+		return
+	}
+	s.missing(digest)
+	http.Error(w, "the artifact is not there (yet)", http.StatusNotFound)
+}
+
+// missing tells that an archive is not there.
+func (s *Server) missing(digest string) {
+	if s.Missing != nil {
+		s.Missing(digest)
+	}
+}
+
+// send answers with the archive. It is verified on the way: of a damaged one the end is not sent, so that it cannot be
+// taken for whole. A range that is asked for is ignored, as HTTP allows.
+func (s *Server) send(w http.ResponseWriter, archive *Archive, digest string) {
 	sent, err := io.Copy(w, archive)
 	switch {
 	case err == nil:
 	case sent == 0:
 		w.Header().Del("Content-Length")
-		s.refuse(w, err)
+		s.refuse(w, digest, err)
 	default:
+		if errors.Is(err, fs.ErrNotExist) {
+			s.missing(digest)
+		}
 		s.Log.Info("An artifact was not sent whole", "error", err.Error())
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -114,17 +113,102 @@ func TestServer(t *testing.T) {
 	}
 }
 
+// Of a damaged archive nobody gets all bytes, and whoever can is told to store it again.
 func TestServerDamage(t *testing.T) {
-	s := newServer(t)
-	if err := os.WriteFile(filepath.Join(s.Store.dir, files(t, s.Store)[0]), []byte("jello"), 0o600); err != nil {
-		t.Fatal(err)
+	for name, size := range map[string]int{"Small": 5, "Large": 1 << 20} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t)
+			digest := put(t, s.Store, strings.Repeat("h", size))
+			s.Entitled = func(context.Context, types.NamespacedName, string) bool { return true }
+			var missing []string
+			s.Missing = func(digest string) { missing = append(missing, digest) }
+			sum, err := parse(digest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(s.Store.path(sum), []byte(strings.Repeat("h", size-1)+"j"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			server := httptest.NewServer(s)
+			defer server.Close()
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+Path+digest, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Header.Set("Authorization", "Bearer demo")
+			for _, want := range []bool{name == "Large", false} {
+				answer, err := server.Client().Do(request)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer answer.Body.Close()
+				body, err := io.ReadAll(answer.Body)
+				if cut := answer.StatusCode == 200 && errors.Is(err, io.ErrUnexpectedEOF); cut != want || !cut && answer.StatusCode != 404 || len(body) >= size && cut {
+					t.Errorf("code %d, %d bytes, error %v; want it to be cut: %v", answer.StatusCode, len(body), err, want)
+				}
+			}
+			if s.Store.Has(digest) || len(missing) != 2 || missing[0] != digest {
+				t.Errorf("still there: %v; missing are %v", s.Store.Has(digest), missing)
+			}
+		})
 	}
+}
+
+// A part of an archive is not served: whoever asks for one gets it whole.
+func TestServerRange(t *testing.T) {
 	request := httptest.NewRequest(http.MethodGet, Path+digestOfHello, nil)
 	request.Header.Set("Authorization", "Bearer demo")
+	request.Header.Set("Range", "bytes=1-2")
 	answer := httptest.NewRecorder()
-	s.ServeHTTP(answer, request)
-	if answer.Code != 404 || s.Store.Has(digestOfHello) {
-		t.Errorf("code %d, still there: %v", answer.Code, s.Store.Has(digestOfHello))
+	newServer(t).ServeHTTP(answer, request)
+	if answer.Code != http.StatusOK || answer.Body.String() != "hello" || answer.Header().Get("Content-Range") != "" {
+		t.Errorf("code %d, body %q, headers %v", answer.Code, answer.Body, answer.Header())
+	}
+}
+
+// What sending an archive costs above reading and encrypting it is hashing it.
+func BenchmarkServer(b *testing.B) {
+	s, err := NewStore(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	const size = 64 << 20
+	digest, err := s.Put(b.Context(), make([]byte, size))
+	if err != nil {
+		b.Fatal(err)
+	}
+	verified := &Server{
+		Store: s, Authenticator: tokens{"demo": {Workspace: demo}}, Log: logr.Discard(),
+		Entitled: func(context.Context, types.NamespacedName, string) bool { return true },
+	}
+	plain := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sum, err := parse(digest)
+		if err != nil {
+			b.Error(err)
+		}
+		http.ServeFile(w, r, s.path(sum))
+	})
+	for name, handler := range map[string]http.Handler{"Plain": plain, "Verified": verified} {
+		b.Run(name, func(b *testing.B) {
+			server := httptest.NewTLSServer(handler)
+			defer server.Close()
+			b.SetBytes(size)
+			for b.Loop() {
+				request, err := http.NewRequestWithContext(b.Context(), http.MethodGet, server.URL+Path+digest, nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				request.Header.Set("Authorization", "Bearer demo")
+				answer, err := server.Client().Do(request)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if n, err := io.Copy(io.Discard, answer.Body); n != size || err != nil {
+					b.Fatalf("%d bytes, error %v", n, err)
+				}
+				answer.Body.Close()
+			}
+		})
 	}
 }
 

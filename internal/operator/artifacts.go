@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
@@ -95,5 +96,19 @@ func known(objects cache.Cache) func(context.Context) error {
 			}
 		}
 		return nil
+	}
+}
+
+// missingAtOnce is how many missing artifacts wait to be looked after. Of more, the pods ask again.
+const missingAtOnce = 64
+
+// missingArtifacts brings the digests of artifacts that pods ask for in vain to those who can store them again.
+type missingArtifacts chan event.TypedGenericEvent[string]
+
+// tell tells of one, if there is room.
+func (m missingArtifacts) tell(digest string) {
+	select {
+	case m <- event.TypedGenericEvent[string]{Object: digest}:
+	default:
 	}
 }

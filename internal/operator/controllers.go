@@ -32,6 +32,7 @@ type parts struct {
 	// metrics measures.
 	metrics *metrics.Recorder
 	store   *artifact.Store
+	missing missingArtifacts
 	// url is where the leader serves an artifact.
 	url func(digest string) string
 	// inputs follows what Stacks name.
@@ -49,7 +50,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, p parts) error {
 	if err := mgr.GetFieldIndexer().IndexField(ctx, &autov1alpha1.Update{}, update.IndexWorkspaceName, workspaceName); err != nil {
 		return fmt.Errorf("index Updates by their Workspace: %w", err)
 	}
-	programs := &program.Reconciler{Client: mgr.GetClient(), Clock: p.clock, Store: p.store, URL: p.url}
+	programs := &program.Reconciler{Client: mgr.GetClient(), Clock: p.clock, Store: p.store, URL: p.url, Missing: p.missing}
 	stacks := &stack.Reconciler{
 		Client: mgr.GetClient(), Reader: p.live, Clock: p.clock, Recorder: mgr.GetEventRecorder("stack-controller"),
 		Artifacts: p.store, ArtifactURL: p.url, Inputs: p.inputs,

@@ -132,13 +132,14 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 	if err != nil {
 		return err
 	}
+	missing := make(missingArtifacts, missingAtOnce)
 	runnables := []manager.Runnable{
 		keeper,
 		&objectMetrics{cache: mgr.GetCache(), store: store, git: repositories, registerer: ctrlmetrics.Registry},
 		inputs, repositories,
 		&hub.Server{Hub: sessions, Address: o.HubAddress, TLS: keeper.TLS()},
 		&artifact.Server{
-			Store: store, Authenticator: authenticator, Entitled: entitled(mgr.GetClient(), sessions),
+			Store: store, Authenticator: authenticator, Entitled: entitled(mgr.GetClient(), sessions), Missing: missing.tell,
 			Log: log.WithName("artifacts"), Address: o.ArtifactAddress, TLS: keeper.TLS(),
 		},
 		&artifact.Sweeper{Store: store, Ready: known(mgr.GetCache()), Clock: now, Log: log.WithName("artifacts")},
@@ -152,7 +153,7 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 		}
 	}
 	if err := addControllers(ctx, mgr, parts{
-		options: o, live: live, clock: now, hub: sessions, metrics: recorder, store: store, inputs: inputs, git: repositories, pods: pods,
+		options: o, live: live, clock: now, hub: sessions, metrics: recorder, store: store, missing: missing, inputs: inputs, git: repositories, pods: pods,
 		url: func(digest string) string { return artifact.URL(hubHost(o), artifactPort, digest) },
 		ca:  func() string { return string(keeper.Bundle()) },
 	}); err != nil {

@@ -12,7 +12,11 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	eventsource "sigs.k8s.io/controller-runtime/pkg/source"
 
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/internal/kube"
@@ -39,6 +43,8 @@ type Reconciler struct {
 	Store Store
 	// URL is where the store serves a digest.
 	URL func(digest string) string
+	// Missing brings the digests of archives that pods ask for in vain: the store has lost them.
+	Missing <-chan event.TypedGenericEvent[string]
 }
 
 // SetupWithManager registers the controller.
@@ -46,7 +52,23 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("program-controller").
 		For(&pulumiv1.Program{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WatchesRawSource(eventsource.Channel(r.Missing, handler.TypedEnqueueRequestsFromMapFunc(r.of))).
 		Complete(r)
+}
+
+// of lists the Programs whose archive has the digest.
+func (r *Reconciler) of(ctx context.Context, digest string) (all []reconcile.Request) {
+	var programs pulumiv1.ProgramList
+	if err := r.Client.List(ctx, &programs, client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Could not find out whose artifact is missing", "digest", digest)
+		return nil
+	}
+	for i := range programs.Items {
+		if made := programs.Items[i].Status.Artifact; made != nil && made.Digest == digest {
+			all = append(all, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&programs.Items[i])})
+		}
+	}
+	return all
 }
 
 // Reconcile archives one Program and writes its status if that changed.

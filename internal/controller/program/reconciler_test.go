@@ -214,6 +214,30 @@ func TestFailingStoreIsTriedAgain(t *testing.T) {
 	w.only("Ready=True/Succeeded")
 }
 
+// Whose archive was lost puts it again, and nobody else does.
+func TestLostArchiveIsPutAgain(t *testing.T) {
+	w := newWorld(t, `{"resources":{}}`)
+	if _, err := w.reconcile(); err != nil {
+		t.Fatal(err)
+	}
+	digest := w.program().Status.Artifact.Digest
+	other := &pulumiv1.Program{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "other"}}
+	if err := w.client.Create(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	w.store.archives = map[string][]byte{}
+	want := []ctrl.Request{{NamespacedName: client.ObjectKeyFromObject(w.program())}}
+	if diff := cmp.Diff(want, w.of(t.Context(), digest)); diff != "" {
+		t.Fatalf("asked for its archive (-want +got):\n%s", diff)
+	}
+	if _, err := w.reconcile(); err != nil || w.store.archives[digest] == nil {
+		t.Errorf("the archive is not there again, error %v", err)
+	}
+	if got := w.of(t.Context(), "sha256:0"); got != nil {
+		t.Errorf("%v for an archive of nobody", got)
+	}
+}
+
 func TestMissingProgramIsNothing(t *testing.T) {
 	w := newWorld(t, `{}`)
 	if err := w.client.Delete(t.Context(), w.program()); err != nil {
