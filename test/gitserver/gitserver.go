@@ -56,6 +56,7 @@ type Server struct {
 	fault    *Fault
 	changed  chan struct{}
 	requests []Request
+	mounts   map[string]http.Handler
 }
 
 // Start makes a server that listens until its owner has ended.
@@ -82,7 +83,7 @@ func Start(owner Owner, options Options) *Server {
 	s := &Server{
 		URL: "https://" + net.JoinHostPort(options.Hosts[0], port), CA: authority,
 		owner: owner, root: owner.TempDir(), options: options,
-		access: map[string]Auth{}, changed: make(chan struct{}),
+		access: map[string]Auth{}, mounts: map[string]http.Handler{}, changed: make(chan struct{}),
 	}
 	server := &http.Server{Handler: s, TLSConfig: config, ReadHeaderTimeout: time.Minute, ErrorLog: silent()}
 	ended := make(chan struct{})
@@ -103,6 +104,25 @@ func (s *Server) Protect(repository string, auth Auth) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.access[strings.TrimSuffix(repository, ".git")] = auth
+}
+
+// Mount lets another server answer below a path, such as an API that comes with the git host.
+func (s *Server) Mount(prefix string, handler http.Handler) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mounts[prefix] = handler
+}
+
+// mounted is who answers a path, if not git.
+func (s *Server) mounted(path string) http.Handler {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for prefix, handler := range s.mounts {
+		if strings.HasPrefix(path, prefix) {
+			return handler
+		}
+	}
+	return nil
 }
 
 // Root is the directory of the bare repositories.

@@ -14,6 +14,10 @@ import (
 
 // ServeHTTP answers one request of git, of git-lfs or of a curious person.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if handler := s.mounted(r.URL.Path); handler != nil {
+		handler.ServeHTTP(w, r)
+		return
+	}
 	repository, rest := split(r.URL.Path)
 	body, err := read(r)
 	if err != nil {

@@ -37,12 +37,15 @@ func (c *Client) open(ctx context.Context, u URL, credential Credential) (*acces
 	a := &access{dir: dir, redact: newRedactor(append(secrets, dir))}
 	a.env = append(c.environment(a.path("config")), "GIT_ALLOW_PROTOCOL=https:http:ssh", "GIT_SSH_VARIANT=ssh")
 	a.env = append(a.env, c.proxies()...)
+	var config strings.Builder
+	fmt.Fprintf(&config, "%s[remote \"origin\"]\nurl = %s\n", c.configuration(), quoted(u.String()))
+	err = c.trust(a, &config, credential)
 	if u.SSH() {
-		err = c.openSSH(a, u, credential)
+		err = errors.Join(err, c.openSSH(a, u, credential))
 	} else {
-		err = c.openHTTP(a, u, credential)
+		err = errors.Join(err, openHTTP(a, &config, u, credential))
 	}
-	if err != nil {
+	if err = errors.Join(err, a.write("config", config.String())); err != nil {
 		a.close()
 		return nil, err
 	}
@@ -58,24 +61,28 @@ func (a *access) write(name, content string) error {
 	return nil
 }
 
-// openHTTP gives git the password or token for the one host, and whom to trust.
-func (c *Client) openHTTP(a *access, u URL, credential Credential) error {
-	var config strings.Builder
-	config.WriteString(c.configuration())
-	origin := u.scheme + "://" + u.Host()
-	fmt.Fprintf(&config, "[remote \"origin\"]\nurl = %s\n", quoted(u.String()))
+// trust writes which authorities are trusted, also for files in LFS of a repository over SSH.
+func (c *Client) trust(a *access, config *strings.Builder, credential Credential) error {
+	authorities := c.options.Authorities
 	if credential.CABundle != "" {
-		system, err := os.ReadFile(c.options.Authorities)
+		system, err := os.ReadFile(authorities)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("read the certificate authorities: %w", err)
 		}
+		authorities = a.path("authorities")
 		if err := a.write("authorities", string(system)+"\n"+credential.CABundle+"\n"); err != nil {
 			return err
 		}
-		fmt.Fprintf(&config, "[http]\nsslCAInfo = %s\n", quoted(a.path("authorities")))
-	} else if c.options.Authorities != "" {
-		fmt.Fprintf(&config, "[http]\nsslCAInfo = %s\n", quoted(c.options.Authorities))
 	}
+	if authorities != "" {
+		fmt.Fprintf(config, "[http]\nsslCAInfo = %s\n", quoted(authorities))
+	}
+	return nil
+}
+
+// openHTTP gives git the password or token for the one host, and whom to trust.
+func openHTTP(a *access, config *strings.Builder, u URL, credential Credential) error {
+	origin := u.scheme + "://" + u.Host()
 	switch {
 	case credential.Password != "":
 		username := credential.Username
@@ -86,15 +93,15 @@ func (c *Client) openHTTP(a *access, u URL, credential Credential) error {
 		if err := a.write("credentials", line.String()+"\n"); err != nil {
 			return err
 		}
-		fmt.Fprintf(&config, "[credential %s]\nhelper = %s\n", quoted(origin), quoted("store --file="+shellQuoted(a.path("credentials"))))
+		fmt.Fprintf(config, "[credential %s]\nhelper = %s\n", quoted(origin), quoted("store --file="+shellQuoted(a.path("credentials"))))
 	case credential.BearerToken != "":
 		if strings.ContainsAny(credential.BearerToken, "\r\n\x00") {
 			return NewError(Denied, "the bearer token has a line break in it", nil)
 		}
 		// Whoever a request is redirected to would be sent the header too.
-		fmt.Fprintf(&config, "[http %s]\nextraHeader = %s\nfollowRedirects = false\n", quoted(origin+"/"), quoted("Authorization: Bearer "+credential.BearerToken))
+		fmt.Fprintf(config, "[http %s]\nextraHeader = %s\nfollowRedirects = false\n", quoted(origin+"/"), quoted("Authorization: Bearer "+credential.BearerToken))
 	}
-	return a.write("config", config.String())
+	return nil
 }
 
 // openSSH gives ssh the key, and the host keys to trust. It reads no other configuration and asks nobody.
@@ -123,7 +130,6 @@ func (c *Client) openSSH(a *access, u URL, credential Credential) error {
 		a.write("key", key),
 		a.write("known_hosts", strings.TrimSpace(credential.KnownHosts)+"\n"),
 		a.write("ssh", strings.Join(config, "\n")),
-		a.write("config", c.configuration()+fmt.Sprintf("[remote \"origin\"]\nurl = %s\n", quoted(u.String()))),
 	)
 }
 

@@ -80,16 +80,16 @@ func (c *Client) explain(u URL, credential Credential, doing string, err error) 
 	if failed.said == "" {
 		message = fmt.Sprintf("%s at %s failed: %v", doing, u, failed.err)
 	}
-	if advice := c.advice(kind, u, credential); advice != "" {
+	if advice := c.advice(kind, u, credential, failed.said); advice != "" {
 		message += ". " + advice
 	}
 	return NewError(kind, message, nil)
 }
 
 // advice is what to do about a failure.
-func (c *Client) advice(kind Kind, u URL, credential Credential) string {
+func (c *Client) advice(kind Kind, u URL, credential Credential, said string) string {
 	switch {
-	case kind == HostKey && u.SSH():
+	case kind == HostKey && strings.Contains(strings.ToLower(said), "host key"):
 		return fmt.Sprintf("Put the line of %s for a known_hosts file (ssh-keyscan prints it; compare it with what the host publishes) "+
 			"into the key known_hosts of gitAuthSecret or into gitAuth.sshAuth.knownHosts", u.Host())
 	case kind == HostKey:

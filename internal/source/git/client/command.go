@@ -103,11 +103,11 @@ func (c *Client) finish(cmd *exec.Cmd, out func(io.Reader) error, cancel context
 		if err != nil {
 			cancel(err)
 		}
-		reader.CloseWithError(errors.Join(err, io.ErrClosedPipe)) //nolint:errcheck // never fails, by its documentation
+		reader.CloseWithError(errors.Join(err, io.ErrClosedPipe))
 		read <- err
 	}()
 	err := cmd.Wait()
-	writer.CloseWithError(nil) //nolint:errcheck // never fails, by its documentation
+	writer.CloseWithError(nil)
 	err = errors.Join(<-read, err)
 	endGroup(cmd.Process.Pid)
 	return err

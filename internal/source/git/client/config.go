@@ -50,8 +50,8 @@ func (c *Client) environment(config string) []string {
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + config, "GIT_ATTR_NOSYSTEM=1",
 		"GIT_TERMINAL_PROMPT=0", "GIT_PROTOCOL_FROM_USER=0",
 		"GIT_CEILING_DIRECTORIES=" + c.options.Dir, "GIT_LITERAL_PATHSPECS=1", "GIT_OPTIONAL_LOCKS=0",
-		"GIT_AUTHOR_NAME=gantry", "GIT_AUTHOR_EMAIL=gantry@localhost", "GIT_AUTHOR_DATE=0 +0000",
-		"GIT_COMMITTER_NAME=gantry", "GIT_COMMITTER_EMAIL=gantry@localhost", "GIT_COMMITTER_DATE=0 +0000",
+		"GIT_AUTHOR_NAME=gantry", "GIT_AUTHOR_EMAIL=gantry@localhost", "GIT_AUTHOR_DATE=@0 +0000",
+		"GIT_COMMITTER_NAME=gantry", "GIT_COMMITTER_EMAIL=gantry@localhost", "GIT_COMMITTER_DATE=@0 +0000",
 	}
 }
 

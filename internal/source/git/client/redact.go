@@ -19,10 +19,14 @@ const (
 	maxWords = 1000
 )
 
-// redactor takes secrets out of what git says.
+// redactor takes secrets out of what git says. The zero value knows none.
 type redactor struct {
-	secrets  *strings.Replacer
-	userinfo *regexp.Regexp
+	secrets *strings.Replacer
+}
+
+// userinfo finds a user and a password in a URL, whatever characters the password has.
+func userinfo() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://)[^/\s'"@]*(?:@[^/\s'"@]*)*@`)
 }
 
 // newRedactor makes a redactor of some secrets, in all the forms in which git or a server may repeat them.
@@ -40,17 +44,16 @@ func newRedactor(secrets []string) redactor {
 	for _, form := range slices.Compact(forms) {
 		pairs = append(pairs, form, masked)
 	}
-	return redactor{
-		secrets:  strings.NewReplacer(pairs...),
-		userinfo: regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://)[^/\s'"@]*(?:@[^/\s'"@]*)*@`),
-	}
+	return redactor{secrets: strings.NewReplacer(pairs...)}
 }
 
 // clean gives text without secrets, users and passwords of URLs, and control characters.
 func (r redactor) clean(text string) string {
 	text = strings.ToValidUTF8(text, "")
-	text = r.secrets.Replace(text)
-	text = r.userinfo.ReplaceAllString(text, "$1")
+	if r.secrets != nil {
+		text = r.secrets.Replace(text)
+	}
+	text = userinfo().ReplaceAllString(text, "$1")
 	return strings.Map(func(c rune) rune {
 		switch {
 		case c == '\n':
@@ -64,16 +67,22 @@ func (r redactor) clean(text string) string {
 	}, text)
 }
 
+// isNoise tells of a line that says nothing about what is wrong here.
+func isNoise(line string) bool {
+	return slices.ContainsFunc([]string{
+		"hint:", "warning:", "Please make sure you have the correct access rights", "and the repository exists", "IT IS POSSIBLE THAT SOMEONE",
+		"Someone could be eavesdropping", "It is also possible that a host key", "Please contact your system administrator", "Add correct host key in",
+		"Offending ", "remove with:", "ssh-keygen -f",
+	}, func(beginning string) bool { return strings.HasPrefix(line, beginning) })
+}
+
 // words are the few lines of what git said that tell a person what is wrong, in one.
 func words(said string) string {
 	var kept []string
 	for line := range strings.Lines(said) {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "hint:") || strings.HasPrefix(line, "warning:") || strings.Trim(line, "@ ") == "" {
-			continue
-		}
-		if line = strings.TrimPrefix(line, "fatal: "); !slices.Contains(kept, line) {
-			kept = append(kept, line)
+		line = strings.TrimPrefix(strings.TrimPrefix(strings.Trim(line, " @\n"), "fatal: "), "error: ")
+		if line != "" && !isNoise(line) && !slices.Contains(kept, line) {
+			kept = append(kept, strings.TrimSuffix(line, "."))
 		}
 	}
 	text := []rune(strings.Join(kept, "; "))
