@@ -142,3 +142,6 @@ func (r *Repository) object(kind string, content []byte) string {
 func quote(path string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(path) + `"`
 }
+
+// String is the content of a file.
+func (f File) String() string { return f.content }

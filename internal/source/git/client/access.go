@@ -38,7 +38,7 @@ func (c *Client) open(ctx context.Context, u URL, credential Credential) (*acces
 	a.env = append(c.environment(a.path("config")), "GIT_ALLOW_PROTOCOL=https:http:ssh", "GIT_SSH_VARIANT=ssh")
 	a.env = append(a.env, c.proxies()...)
 	var config strings.Builder
-	fmt.Fprintf(&config, "%s[remote \"origin\"]\nurl = %s\n", c.configuration(), quoted(u.String()))
+	fmt.Fprintf(&config, "%s[remote \"origin\"]\nurl = %s\n", c.config, quoted(u.String()))
 	err = c.trust(a, &config, credential)
 	if u.SSH() {
 		err = errors.Join(err, c.openSSH(a, u, credential))

@@ -100,6 +100,8 @@ func (c *Client) advice(kind Kind, u URL, credential Credential, said string) st
 		return "Check what gitAuth or gitAuthSecret gives, and that it may read the repository"
 	case kind == NotFound:
 		return "Check the URL, the commit, and that the credentials may read the repository: hosts hide what they do not show"
+	case kind == Invalid && strings.Contains(said, "fsck"):
+		return "The repository has content that git itself refuses as harmful or broken"
 	case kind == TooLarge:
 		return c.tooLargeAdvice()
 	}

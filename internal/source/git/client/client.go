@@ -54,6 +54,8 @@ func DefaultLimits() Limits {
 // Client drives the system's git. It is safe for concurrent use.
 type Client struct {
 	options Options
+	// config is git's configuration.
+	config string
 	// key of the fingerprints of credentials.
 	key [32]byte
 	// path to look for programs in, and whether git-lfs is there.
@@ -82,7 +84,8 @@ func NewClient(options Options) (*Client, error) {
 			return nil, fmt.Errorf("clean the directory for git: %w", err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(options.Dir, configFile), []byte(c.configuration()), 0o600); err != nil {
+	c.config = configuration(options.Limits)
+	if err := os.WriteFile(filepath.Join(options.Dir, configFile), []byte(c.config), 0o600); err != nil {
 		return nil, fmt.Errorf("configure git: %w", err)
 	}
 	if c.http, err = c.transport(""); err != nil {

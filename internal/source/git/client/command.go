@@ -81,6 +81,9 @@ func (c *Client) run(ctx context.Context, command command) error {
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
+	if known := (*Error)(nil); errors.As(err, &known) {
+		return known
+	}
 	return &failure{args: command.args[0], said: command.redact.clean(said.text()), err: err}
 }
 

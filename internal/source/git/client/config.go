@@ -8,8 +8,8 @@ import (
 
 // configuration is git's, whatever it does. Nothing of the machine's own is read beside it, and nothing of a repository
 // is ever run.
-func (c *Client) configuration() string {
-	idle := int(c.options.Limits.IdleTime.Seconds())
+func configuration(limits Limits) string {
+	idle := int(limits.IdleTime.Seconds())
 	lines := []string{
 		"[core]", "hooksPath = /dev/null", "fsmonitor = false", "untrackedCache = false", "attributesFile = /dev/null",
 		// Big files are streamed and not held in memory.

@@ -81,8 +81,16 @@ func (r *repository) remote(ctx context.Context, w wanted, args []string, in io.
 	})
 	if err != nil {
 		r.client.forgetToken(w.url, w.credential, err)
+		// A file that became too big ends git without a word.
+		if limit := r.client.options.Limits.RepositoryBytes; used(r.dir) >= limit {
+			return r.overfull()
+		}
 	}
 	return err
+}
+
+func (r *repository) overfull() error {
+	return NewError(TooLarge, fmt.Sprintf("the repository takes more than %s on the disk: %s", size(r.client.options.Limits.RepositoryBytes), narrow), nil)
 }
 
 // watchEvery is how often the disk is looked at.
@@ -102,8 +110,8 @@ func (r *repository) watch(ctx context.Context) (context.Context, func()) {
 				return
 			case <-ticker.C:
 			}
-			if limit := r.client.options.Limits.RepositoryBytes; used(r.dir) > limit {
-				cancel(NewError(TooLarge, fmt.Sprintf("the repository takes more than %s on the disk: %s", size(limit), narrow), nil))
+			if used(r.dir) > r.client.options.Limits.RepositoryBytes {
+				cancel(r.overfull())
 				return
 			}
 		}

@@ -47,21 +47,52 @@ func (r *repository) list(ctx context.Context, w wanted) (*listed, error) {
 	most := r.client.options.Limits.Files
 	read := func(out io.Reader) error {
 		return entries(out, func(e entry) error {
-			if slices.Contains(paths, e.path) || e.kind == "commit" && slices.ContainsFunc(paths, func(p string) bool { return below(p, e.path) }) {
+			if slices.Contains(paths, e.path) {
 				seen[e.path] = e
 			}
 			return l.add(e, paths, most)
 		})
 	}
 	if err := r.local(ctx, args, func(c *command) { c.out = read }); err != nil {
-		var known *Error
-		if errors.As(err, &known) {
-			return nil, known
-		}
 		return nil, err
+	}
+	for _, p := range paths {
+		if _, has := seen[p]; has {
+			continue
+		}
+		if seen[p], err = r.moduleOf(ctx, w, p); err != nil {
+			return nil, err
+		}
+		if !slices.Contains(l.modules, seen[p]) {
+			l.modules = append(l.modules, seen[p])
+		}
 	}
 	l.content, err = r.identify(ctx, w, paths, seen)
 	return l, err
+}
+
+// moduleOf finds the submodule that a path lies in, if there is no such path in the repository itself.
+func (r *repository) moduleOf(ctx context.Context, w wanted, p string) (entry, error) {
+	var found entry
+	for at := path.Dir(p); at != "." && found.path == ""; at = path.Dir(at) {
+		err := r.local(ctx, []string{"ls-tree", "-z", "--full-tree", w.commit, "--", at}, func(c *command) {
+			c.out = func(out io.Reader) error {
+				return entries(out, func(e entry) error {
+					if e.kind == "commit" && e.path == at {
+						found = e
+					}
+					return nil
+				})
+			}
+		})
+		if err != nil {
+			return entry{}, err
+		}
+	}
+	if found.path == "" {
+		return entry{}, NewError(NotFound, fmt.Sprintf("there is no %q in commit %s of %s", clip(p), w.commit, w.url), nil)
+	}
+	return found, nil
 }
 
 // add takes one entry of the tree.
@@ -73,7 +104,7 @@ func (l *listed) add(e entry, paths []string, most int) error {
 	if e.kind == "blob" && (e.path == ".gitmodules" || e.path == ".lfsconfig" || name == ".gitattributes") {
 		l.others[e.path] = e
 	}
-	if len(paths) > 0 && !slices.ContainsFunc(paths, func(p string) bool { return below(e.path, p) || e.kind == "commit" && below(p, e.path) }) {
+	if len(paths) > 0 && !slices.ContainsFunc(paths, func(p string) bool { return below(e.path, p) }) {
 		return nil
 	}
 	switch {
@@ -103,17 +134,7 @@ func (r *repository) identify(ctx context.Context, w wanted, paths []string, see
 	}
 	sum := sha256.New()
 	for _, p := range paths {
-		found := false
-		for at := p; at != "."; at = path.Dir(at) {
-			e, has := seen[at]
-			if has && (at == p || e.kind == "commit") {
-				fmt.Fprintf(sum, "%s %s %s\x00", e.mode, e.id, e.path)
-				found = true
-			}
-		}
-		if !found {
-			return "", NewError(NotFound, fmt.Sprintf("there is no %q in commit %s of %s", clip(p), w.commit, w.url), nil)
-		}
+		fmt.Fprintf(sum, "%s %s %s\x00", seen[p].mode, seen[p].id, seen[p].path)
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }

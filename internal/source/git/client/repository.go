@@ -150,8 +150,12 @@ func (r *repository) local(ctx context.Context, args []string, with func(*comman
 	if with != nil {
 		with(&command)
 	}
-	if err := r.client.run(ctx, command); err != nil {
+	err := r.client.run(ctx, command)
+	if failed := (*failure)(nil); errors.As(err, &failed) && failed.said != "" && kindOf(failed.said) == TooLarge {
+		return NewError(TooLarge, fmt.Sprintf("git %s: %s. %s", failed.args, words(failed.said), r.client.tooLargeAdvice()), nil)
+	}
+	if known := (*Error)(nil); err != nil && !errors.As(err, &known) {
 		return fmt.Errorf("look into a repository: %w", err)
 	}
-	return nil
+	return err
 }
