@@ -46,10 +46,10 @@ endif
 test: unit cluster-check e2e ## Run every test: unit, API server, the embedded cluster itself, and on the cluster
 
 # Modules of their own beside the root module, with tests.
-NESTED := test/cluster test/images $(patsubst %/go.mod,%,$(wildcard test/doubles/*/go.mod))
+NESTED := test/cluster test/images test/flux $(patsubst %/go.mod,%,$(wildcard test/doubles/*/go.mod))
 
 .PHONY: unit
-unit: packages bin/envtest $(PULUMI_TOOLS) $(DOUBLES) bin/packages/npm ## Run vet, unit tests and tests against a real API server
+unit: packages bin/envtest bin/flux-crds $(PULUMI_TOOLS) $(DOUBLES) bin/packages/npm ## Run vet, unit tests and tests against a real API server
 	@$(call say,vet and test the product)
 	@go vet ./...
 	@KUBEBUILDER_ASSETS=$(CURDIR)/bin/envtest go test ./...
@@ -59,7 +59,7 @@ unit: packages bin/envtest $(PULUMI_TOOLS) $(DOUBLES) bin/packages/npm ## Run ve
 	done
 
 .PHONY: e2e
-e2e: cluster-up load load-examples load-languages bin/helm ## Run the cluster tests on the embedded cluster (E2E_RUN=Name for some)
+e2e: cluster-up load load-examples load-languages bin/helm bin/flux-crds ## Run the cluster tests on the embedded cluster (E2E_RUN=Name for some)
 	@KUBECONFIG=$(EMBEDDED) $(MAKE) --no-print-directory deploy
 	@$(call say,run the cluster tests)
 	@KUBECONFIG=$(EMBEDDED) GANTRY_E2E=1 PATH="$(CURDIR)/bin:$$PATH" \

@@ -73,7 +73,7 @@ bin/images/gantry-pulumi/index.json: $(PULUMI_LAYERS) bin/imagetool
 	@$(call say,write the image localhost/gantry-pulumi:dev)
 	@bin/imagetool image $(@D) --name localhost/gantry-pulumi:dev $(PULUMI_IMAGE) $(PULUMI_LAYERS:%=--layer %)
 
-# For the cluster tests: the same with stand-ins for providers, and that for Pulumi Cloud.
+# For the cluster tests: the same with stand-ins for providers, for Pulumi Cloud and for Flux's source-controller.
 DOUBLES := $(patsubst test/doubles/%/go.mod,bin/doubles/%,$(wildcard test/doubles/pulumi-resource-*/go.mod))
 DOUBLE_SOURCES := $(shell find test/doubles -name '*.go' -o -name '*.json' -o -name go.mod -o -name go.sum 2>/dev/null)
 
@@ -83,13 +83,18 @@ bin/doubles/%: $(DOUBLE_SOURCES) bin/doubles/.kubernetes-provider
 bin/doubles/pulumi-cloud: $(DOUBLE_SOURCES) go.mod go.sum
 	@$(call build,.,./test/doubles/pulumicloud/cmd,$@)
 
+bin/doubles/flux-source: $(DOUBLE_SOURCES)
+	@$(call build,test/doubles/fluxsource,./cmd,$@)
+
 # Changes when another released provider is named.
 bin/doubles/.kubernetes-provider: FORCE
 	@mkdir -p $(@D)
 	@[[ -e $@ && $$(<$@) == "$(PULUMI_KUBERNETES_PROVIDER)" ]] || echo "$(PULUMI_KUBERNETES_PROVIDER)" >$@
 
-bin/layers/doubles.tar: bin/imagetool $(DOUBLES) bin/doubles/pulumi-cloud
-	@bin/imagetool files $@ $(foreach double,$(DOUBLES) bin/doubles/pulumi-cloud,$(double)=/usr/local/bin/$(notdir $(double)))
+SERVERS := bin/doubles/pulumi-cloud bin/doubles/flux-source
+
+bin/layers/doubles.tar: bin/imagetool $(DOUBLES) $(SERVERS)
+	@bin/imagetool files $@ $(foreach double,$(DOUBLES) $(SERVERS),$(double)=/usr/local/bin/$(notdir $(double)))
 
 bin/doubles/git-host: go.mod go.sum $(shell find test/gitserver -name '*.go')
 	@$(call build,.,./test/gitserver/cmd,$@)

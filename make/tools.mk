@@ -76,3 +76,10 @@ bin/envtest: bin/kube bin/kubectl | packages
 	@ln -sfn /usr/bin/etcd $@/etcd
 	@ln -sfn ../kubectl $@/kubectl
 	@touch $@
+
+# The definitions of Flux's source kinds, for tests of sources.
+FLUX_SOURCES = $(shell sed -n 's/.*\(github.com\/fluxcd\/source-controller\)\/api \(v[0-9.]*\).*/\1@\2/p' test/doubles/fluxsource/go.mod | head -1)
+bin/flux-crds: test/doubles/fluxsource/go.mod
+	@$(call say,get the definitions of $(FLUX_SOURCES))
+	@folder=$$(go mod download -json $(FLUX_SOURCES) | sed -n 's/.*"Dir": "\(.*\)".*/\1/p'); [[ -n $$folder ]]; \
+	mkdir -p $@; install -m 644 "$$folder"/config/crd/bases/source.toolkit.fluxcd.io_*.yaml $@; touch $@

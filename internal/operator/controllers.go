@@ -19,6 +19,7 @@ import (
 	"github.com/gantry-operator/gantry/internal/metrics"
 	"github.com/gantry-operator/gantry/internal/pod"
 	"github.com/gantry-operator/gantry/internal/references"
+	"github.com/gantry-operator/gantry/internal/source/flux"
 	"github.com/gantry-operator/gantry/internal/source/git"
 )
 
@@ -39,6 +40,8 @@ type parts struct {
 	inputs *references.Tracker
 	// git follows repositories.
 	git *git.Tracker
+	// flux follows Flux sources.
+	flux *flux.Follower
 	// pods is what every pod needs.
 	pods pod.Settings
 	// ca returns the present bundle.
@@ -54,7 +57,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, p parts) error {
 	stacks := &stack.Reconciler{
 		Client: mgr.GetClient(), Reader: p.live, Clock: p.clock, Recorder: mgr.GetEventRecorder("stack-controller"),
 		Artifacts: p.store, ArtifactURL: p.url, Inputs: p.inputs,
-		Git: p.git,
+		Git: p.git, Flux: p.flux,
 	}
 	workspaces := &workspace.Reconciler{
 		Client: mgr.GetClient(), Reader: p.live, Clock: p.clock, Recorder: mgr.GetEventRecorder("workspace-controller"),

@@ -132,11 +132,15 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 	if err != nil {
 		return err
 	}
+	fluxSources, err := newFlux(mgr, o, store, now)
+	if err != nil {
+		return err
+	}
 	missing := make(missingArtifacts, missingAtOnce)
 	runnables := []manager.Runnable{
 		keeper,
 		&objectMetrics{cache: mgr.GetCache(), store: store, git: repositories, registerer: ctrlmetrics.Registry},
-		inputs, repositories,
+		inputs, repositories, fluxSources.Sources, fluxSources.Artifacts,
 		&hub.Server{Hub: sessions, Address: o.HubAddress, TLS: keeper.TLS()},
 		&artifact.Server{
 			Store: store, Authenticator: authenticator, Entitled: entitled(mgr.GetClient(), sessions), Missing: missing.tell,
@@ -153,7 +157,8 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 		}
 	}
 	if err := addControllers(ctx, mgr, parts{
-		options: o, live: live, clock: now, hub: sessions, metrics: recorder, store: store, missing: missing, inputs: inputs, git: repositories, pods: pods,
+		options: o, live: live, clock: now, hub: sessions, metrics: recorder, store: store, missing: missing,
+		inputs: inputs, git: repositories, flux: fluxSources, pods: pods,
 		url: func(digest string) string { return artifact.URL(hubHost(o), artifactPort, digest) },
 		ca:  func() string { return string(keeper.Bundle()) },
 	}); err != nil {

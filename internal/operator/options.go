@@ -48,6 +48,10 @@ type Options struct {
 	GitRepositorySize, GitMemory resource.QuantityValue
 	// GitFetches is how many commits are fetched at the same time.
 	GitFetches int
+	// FluxMaxUntarSize bounds what the artifact of a Flux source may have in it, in bytes; a negative number sets no bound
+	// of its own. FluxHost stands in for the host of the URLs of such artifacts, for a manager outside of the cluster.
+	FluxMaxUntarSize int64
+	FluxHost         string
 
 	// IdleTimeout is how long a pod is kept without work where its Workspace does not say.
 	IdleTimeout time.Duration
@@ -161,7 +165,8 @@ func (o *Options) bind(f *flag.FlagSet) {
 // settings than it was given.
 func (o *Options) environment(getenv func(string) string) error {
 	texts := map[string]*string{
-		"POD_NAMESPACE": &o.PodNamespace, "POD_NAME": &o.PodName,
+		"SOURCE_CONTROLLER_LOCALHOST": &o.FluxHost,
+		"POD_NAMESPACE":               &o.PodNamespace, "POD_NAME": &o.PodName,
 		"AGENT_IMAGE": &o.AgentImage, "AGENT_IMAGE_PULL_POLICY": (*string)(&o.AgentImagePullPolicy),
 		"WORKSPACE_IMAGE": &o.WorkspaceImage, "WORKSPACE_IMAGE_AGENT_PATH": &o.WorkspaceImageAgentPath,
 	}
@@ -198,6 +203,13 @@ func (o *Options) environment(getenv func(string) string) error {
 			failures = append(failures, fmt.Errorf("environment variable MAX_CONCURRENT_RECONCILES: %q is not a number", value))
 		}
 		o.Concurrency = number
+	}
+	if value := getenv("FLUX_MAX_UNTAR_SIZE_BYTES"); value != "" {
+		number, err := strconv.ParseInt(value, 10, 64)
+		if err != nil || number == 0 {
+			failures = append(failures, fmt.Errorf("environment variable FLUX_MAX_UNTAR_SIZE_BYTES: %q is not a number of bytes, or -1 for no bound of its own", value))
+		}
+		o.FluxMaxUntarSize = number
 	}
 	return errors.Join(failures...)
 }

@@ -67,7 +67,7 @@ type exampleStory struct {
 //     nginx is an image that does nothing. The program in pulumi-and-app is written in YAML, not Python;
 //   - the random provider and the Kubernetes provider: stand-ins, of which the latter does not await the rollout.
 //
-// What needs a git host or a Flux source says, for now, that it is not supported.
+// What needs a git host says, for now, that it is not supported. Flux's source-controller is a double.
 func TestPublishedExamples(t *testing.T) {
 	if _, err := os.Stat(examples); err != nil {
 		t.Skipf("NOT PROVEN: PKO's examples are not at %s", examples)
@@ -79,6 +79,7 @@ func TestPublishedExamples(t *testing.T) {
 	t.Run("program-source", func(t *testing.T) { e.in(t).programSource() })
 	t.Run("custom-source", func(t *testing.T) { e.in(t).customSource() })
 	t.Run("preview-demo", func(t *testing.T) { e.in(t).previewDemo() })
+	t.Run("flux-source", func(t *testing.T) { e.in(t).fluxSource() })
 	t.Run("not-supported", func(t *testing.T) { e.in(t).notSupported() })
 }
 
@@ -235,9 +236,9 @@ func (e *exampleStory) previewDemo() {
 
 // notSupported applies what needs a source that cannot be had yet, or has a gap to fill in, and reads that it is said.
 func (e *exampleStory) notSupported() {
-	e.apply("git-source/stack.yaml", "flux-source/stack.yaml", "structured-config/inline-config.yaml", "structured-config/configmap-config.yaml")
+	e.apply("git-source/stack.yaml", "structured-config/inline-config.yaml", "structured-config/configmap-config.yaml")
 	for name, words := range map[string]string{
-		"random-yaml-git": "git sources", "random-yaml-flux": "Flux sources",
+		"random-yaml-git": "git sources",
 		// The organization is for the reader to fill in. With it they would say the same as the first.
 		"structured-config-inline": "<your-org>/aws-ts-s3-folder/dev", "structured-config-configmap": "<your-org>/aws-ts-s3-folder/dev",
 	} {

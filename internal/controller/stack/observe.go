@@ -41,7 +41,7 @@ func (r *Reconciler) observe(ctx context.Context, stack *pulumiv1.Stack) (Observ
 	}
 	if err := invalidSpec(o.Stack); err != nil {
 		o.SourceErr, o.DesiredErr = err, err
-		r.Git.Forget(consumer(client.ObjectKeyFromObject(stack)))
+		r.unfollow(client.ObjectKeyFromObject(stack))
 		return o, nil //nolint:nilerr // an invalid spec is observed, and what it names is not looked for
 	}
 	o.Source, o.SourceErr = r.resolve(ctx, o.Stack)

@@ -36,6 +36,8 @@ type Reconciler struct {
 	Artifacts Artifacts
 	// Git follows repositories.
 	Git Git
+	// Flux follows Flux sources.
+	Flux Flux
 	// Inputs tells what the Secrets and ConfigMaps are like that Stacks name.
 	Inputs Inputs
 	// ArtifactURL is where the archive of a digest is served.
@@ -62,11 +64,17 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 // forget lets go of what was kept for a Stack that is gone.
 func (r *Reconciler) forget(ctx context.Context, stack client.ObjectKey) error {
 	r.Inputs.Forget(stack)
-	r.Git.Forget(consumer(stack))
+	r.unfollow(stack)
 	if _, err := r.releaseKubeconfig(ctx, stack); err != nil {
 		return err
 	}
 	return r.releaseUpdates(ctx, stack, "")
+}
+
+// unfollow lets go of a Stack's source.
+func (r *Reconciler) unfollow(stack client.ObjectKey) {
+	r.Git.Forget(consumer(stack))
+	r.Flux.Forget(consumer(stack))
 }
 
 // step observes, plans and takes one step, and answers when to look again.

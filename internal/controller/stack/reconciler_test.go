@@ -73,7 +73,7 @@ func newCluster(t *testing.T, objects ...client.Object) *cluster {
 	c.r = &Reconciler{
 		Client: c.client, Reader: c.client, Clock: c.clock, Recorder: c.events, Artifacts: archives{},
 		ArtifactURL: func(digest string) string { return "https://hub/artifacts/" + digest },
-		Inputs:      &inputsDouble{reader: c.client}, Git: &gitDouble{},
+		Inputs:      &inputsDouble{reader: c.client}, Git: &gitDouble{}, Flux: &fluxDouble{},
 	}
 	return c
 }

@@ -65,7 +65,7 @@ func (r *Reconciler) resolve(ctx context.Context, stack *pulumiv1.Stack) (Source
 // it is now; and where that cannot be had, whatever the reason, the project on record stands in for it.
 func (r *Reconciler) resolveLast(ctx context.Context, stack *pulumiv1.Stack) (Source, error) {
 	if kept := stack.Status.Source; kept != nil && r.Artifacts.Has(kept.Digest) {
-		r.Git.Forget(consumer(client.ObjectKeyFromObject(stack)))
+		r.unfollow(client.ObjectKeyFromObject(stack))
 		return r.recorded(kept, kept.Revision), nil
 	}
 	source, err := r.resolveSource(ctx, stack)
@@ -99,10 +99,12 @@ func (r *Reconciler) standIn(stack *pulumiv1.Stack, source Source, err error) (S
 	}
 	known := r.recorded(record, revision)
 	known.Selected = source.Selected
-	if waiting.Reason == pulumiv1.ReasonStackProcessing {
-		known.Pending = err.Error()
-	} else {
+	if waiting.Reason != pulumiv1.ReasonStackProcessing {
 		known.Stale = err.Error()
+	}
+	// Nothing runs from an archive that is not there.
+	if known.Stale == "" || !r.Artifacts.Has(record.Digest) {
+		known.Pending = err.Error()
 	}
 	return known, nil
 }
@@ -121,22 +123,23 @@ func lastSource(stack *pulumiv1.Stack) (record *pulumiv1.SourceRecord, revision 
 // resolveSource asks the source that the spec names; with several, git goes before Flux before Program, as in PKO.
 func (r *Reconciler) resolveSource(ctx context.Context, stack *pulumiv1.Stack) (Source, error) {
 	if usesGit(&stack.Spec) {
+		r.Flux.Forget(consumer(client.ObjectKeyFromObject(stack)))
 		return r.resolveGit(ctx, stack)
 	}
 	r.Git.Forget(consumer(client.ObjectKeyFromObject(stack)))
 	switch spec := &stack.Spec; {
 	case spec.FluxSource != nil:
-		return Source{}, failure.NewTerminal(pulumiv1.ReasonSpecInvalid,
-			"Flux sources (spec.fluxSource) are not supported by this version of Gantry; use spec.programRef")
+		return r.resolveFlux(ctx, stack)
 	case spec.ProgramRef != nil:
-		return r.resolveProgram(ctx, stack)
+		r.Flux.Forget(consumer(client.ObjectKeyFromObject(stack)))
+		return r.resolveProgram(ctx, stack, spec.ProgramRef.Name, "")
 	default:
+		r.Flux.Forget(consumer(client.ObjectKeyFromObject(stack)))
 		return Source{}, nil
 	}
 }
 
-func (r *Reconciler) resolveProgram(ctx context.Context, stack *pulumiv1.Stack) (Source, error) {
-	name := stack.Spec.ProgramRef.Name
+func (r *Reconciler) resolveProgram(ctx context.Context, stack *pulumiv1.Stack, name, dir string) (Source, error) {
 	object := &pulumiv1.Program{}
 	err := r.Client.Get(ctx, client.ObjectKey{Namespace: stack.Namespace, Name: name}, object)
 	if apierrors.IsNotFound(err) {
@@ -154,7 +157,7 @@ func (r *Reconciler) resolveProgram(ctx context.Context, stack *pulumiv1.Stack) 
 		return Source{}, fmt.Errorf("store Program %s: %w", name, err)
 	}
 	return Source{
-		Revision: program.Revision(object), Artifact: &autov1alpha1.FluxSource{Digest: digest, URL: r.ArtifactURL(digest)},
+		Revision: program.Revision(object), Artifact: &autov1alpha1.FluxSource{Digest: digest, URL: r.ArtifactURL(digest), Dir: dir},
 	}, nil
 }
 

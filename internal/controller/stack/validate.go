@@ -74,6 +74,8 @@ func checkRun(p *validate.Problems, stack *pulumiv1.Stack) {
 	}
 	if usesGit(spec) {
 		checkGit(p, stack.Namespace, &spec.GitSource)
+	} else if spec.FluxSource != nil {
+		checkFlux(p, spec.FluxSource)
 	}
 	p.Targets("spec.targets", spec.Targets)
 	for i, ref := range spec.Prerequisites {

@@ -78,11 +78,16 @@ func stackNames(object client.Object) []string {
 	return names
 }
 
+// programNames are the Programs that a Stack names, one of which as PKO lets a Flux source be named.
 func programNames(stack *pulumiv1.Stack) []string {
-	if stack.Spec.ProgramRef == nil {
-		return nil
+	var names []string
+	if stack.Spec.ProgramRef != nil {
+		names = append(names, stack.Spec.ProgramRef.Name)
 	}
-	return []string{stack.Spec.ProgramRef.Name}
+	if from := stack.Spec.FluxSource; from != nil && isProgram(schema.FromAPIVersionAndKind(from.SourceRef.APIVersion, from.SourceRef.Kind)) {
+		names = append(names, from.SourceRef.Name)
+	}
+	return names
 }
 
 // neededStacks are the other Stacks that a Stack waits for.
@@ -102,6 +107,7 @@ func (r *Reconciler) wake(_ context.Context, queue workqueue.TypedRateLimitingIn
 	add := func(stack types.NamespacedName) { queue.Add(reconcile.Request{NamespacedName: stack}) }
 	r.Inputs.Notify(add)
 	r.Git.Notify(kindStack, add)
+	r.Flux.Notify(kindStack, add)
 	return nil
 }
 

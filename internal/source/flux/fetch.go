@@ -3,6 +3,7 @@ package flux
 import (
 	"context"
 	"errors"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -18,8 +19,8 @@ import (
 
 // Limits bound what an artifact may be.
 type Limits struct {
-	// Bytes of all files together; negative for no limit.
-	Bytes int
+	// Bytes of all files together.
+	Bytes int64
 	// Files is how many entries the archive may have.
 	Files int
 	// Within is how long getting it may take.
@@ -41,16 +42,15 @@ const archive, contents = "archive.tar.gz", "contents"
 // the URLs alone.
 func NewFetcher(limits Limits, host string) *Fetcher {
 	// A try that fails is repeated by the Tracker, which keeps no worker waiting for it.
-	options := []fetch.Option{fetch.WithRetries(0), fetch.WithFileName(archive), fetch.WithHostnameOverwrite(host)}
-	if limits.Bytes >= 0 {
-		options = append(options, fetch.WithMaxDownloadSize(downloadLimit(limits.Bytes)))
-	}
-	return &Fetcher{limits: limits, host: host, download: fetch.New(options...)}
+	return &Fetcher{limits: limits, host: host, download: fetch.New(
+		fetch.WithRetries(0), fetch.WithFileName(archive), fetch.WithHostnameOverwrite(host),
+		fetch.WithMaxDownloadSize(downloadLimit(limits.Bytes)),
+	)}
 }
 
 // downloadLimit is the size of an archive that cannot be expected to have no more than the given bytes in it: files that
 // cannot be compressed become a little larger.
-func downloadLimit(bytes int) int { return bytes + bytes/8 + 1<<20 }
+func downloadLimit(bytes int64) int { return int(min(bytes, math.MaxInt64/2)/8*9) + 1<<20 }
 
 // Fetch gets an artifact and answers the directory, below dir, with its files. Its failures are *failure.WaitingError and
 // *failure.TerminalError.
@@ -81,7 +81,7 @@ func (f *Fetcher) downloadError(ctx context.Context, err error, a Artifact, plac
 		return failure.NewTerminal(pulumiv1.ReasonSourceInvalid, "the artifact at %s does not have the digest %s that its source tells", place, a.Digest)
 	case strings.Contains(words, "greater than the max download size"):
 		return failure.NewTerminal(pulumiv1.ReasonSourceInvalid, "the artifact at %s is larger than %d bytes; have its source leave out what the program does not need (spec.ignore), "+
-			"or set FLUX_MAX_UNTAR_SIZE_BYTES of the manager", place, downloadLimit(f.limits.Bytes))
+			"or raise the manager's limits (FLUX_MAX_UNTAR_SIZE_BYTES, --artifact-max-size)", place, downloadLimit(f.limits.Bytes))
 	case errors.Unwrap(errors.Unwrap(err)) == nil && strings.Contains(words, "giving up after"):
 		// The library tries these again, and forgets which of them it was.
 		return failure.NewWaiting(pulumiv1.ReasonSourceUnavailable, "the artifact cannot be had from %s: the server answers that it fails or is too busy (5xx or 429)", place)

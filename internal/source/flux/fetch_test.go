@@ -117,15 +117,6 @@ func TestFetchFromAnotherHost(t *testing.T) {
 	}
 }
 
-func TestFetchWhatIsNotLimited(t *testing.T) {
-	none := limits()
-	none.Bytes = -1
-	a := served(t, zipped(t, &tar.Header{Name: "large", Typeflag: tar.TypeReg, Mode: 0o600, Size: 4 << 20}), digest.SHA256, http.StatusOK)
-	if _, err := NewFetcher(none, "").Fetch(t.Context(), a, t.TempDir()); err != nil {
-		t.Error(err)
-	}
-}
-
 // What an archive forbids its owner to read, the manager reads all the same.
 func TestFetchWhatNobodyMayRead(t *testing.T) {
 	a := served(t, zipped(t,

@@ -22,8 +22,9 @@ func (f *Follower) Notify(kind string, wake func(types.NamespacedName)) {
 	f.Artifacts.Notify(kind, wake)
 }
 
-// Observe makes a source what a consumer follows, and answers its revision once that is in the store. known are the
-// digests of archives in the store, by what a record says is in them: these are not fetched again.
+// Observe makes a source what a consumer follows, and answers its revision once that is in the store; before, an error
+// with the revision and the content that it is to have, as far as the source names them. known are the digests of
+// archives in the store, by what a record says is in them: these are not fetched again.
 func (f *Follower) Observe(ctx context.Context, consumer source.Consumer, ref Reference, known map[string]string) (source.Revision, error) {
 	object, err := f.Sources.Get(ctx, consumer, ref)
 	if err != nil {
@@ -36,7 +37,11 @@ func (f *Follower) Observe(ctx context.Context, consumer source.Consumer, ref Re
 	if digest := known[artifact.Digest]; digest != "" {
 		f.Artifacts.Known(artifact.Digest, digest)
 	}
-	return f.Artifacts.Observe(consumer, artifact)
+	revision, err := f.Artifacts.Observe(consumer, artifact)
+	if err != nil {
+		return source.Revision{Revision: artifact.Revision, Content: artifact.Digest}, err
+	}
+	return revision, nil
 }
 
 // Forget ends what was followed for a consumer.

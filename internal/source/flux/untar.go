@@ -37,7 +37,7 @@ func untar(ctx context.Context, from, dir string, limits Limits) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	err = tar.Untar(stream, dir, tar.WithMaxUntarSize(limits.Bytes), tar.WithSkipSymlinks(), tar.WithFilter(look))
+	err = tar.Untar(stream, dir, tar.WithMaxUntarSize(int(limits.Bytes)), tar.WithSkipSymlinks(), tar.WithFilter(look))
 	if stream.err != nil {
 		return stream.err
 	}
