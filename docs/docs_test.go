@@ -77,7 +77,7 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, page := range append(pages, "../README.md", "architecture.md", "metrics.md", "runbook.md") {
+	for _, page := range append(pages, "../README.md", "architecture.md", "metrics.md", "runbook.md", "webhook.md") {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)

@@ -22,8 +22,11 @@ const (
 	NameGitFetch = "gantry_git_fetch_duration_seconds"
 )
 
-// NameGitRequests is the name of the counter of what is asked of git hosts.
-const NameGitRequests = "gantry_git_requests_total"
+// Names of the counters of what is asked of git hosts, and of what these tell by themselves.
+const (
+	NameGitRequests     = "gantry_git_requests_total"
+	NameWebhookRequests = "gantry_webhook_requests_total"
+)
 
 // Labels.
 const (
@@ -32,6 +35,7 @@ const (
 	labelOutcome   = "outcome"
 	labelOperation = "operation"
 	labelResult    = "result"
+	labelForm      = "form"
 )
 
 // buckets go from a warm run of nothing to an hour.
@@ -44,6 +48,7 @@ type Recorder struct {
 	queue, phase *prometheus.HistogramVec
 	podStart     prometheus.Histogram
 	gitRequests  *prometheus.CounterVec
+	webhooks     *prometheus.CounterVec
 	gitFetch     prometheus.Histogram
 }
 
@@ -62,11 +67,14 @@ func NewRecorder(registerer prometheus.Registerer) (*Recorder, error) {
 		gitRequests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: NameGitRequests, Help: "Polls of refs and fetches of commits, by what came of them.",
 		}, []string{labelOperation, labelResult}),
+		webhooks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: NameWebhookRequests, Help: "Requests of git hosts that tell of pushes, by what came of them.",
+		}, []string{labelForm, labelResult}),
 		gitFetch: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: NameGitFetch, Buckets: buckets(), Help: "Time that it took to fetch a commit and to archive it, of those that succeeded.",
 		}),
 	}
-	for _, collector := range []prometheus.Collector{r.queue, r.podStart, r.phase, r.gitRequests, r.gitFetch} {
+	for _, collector := range []prometheus.Collector{r.queue, r.podStart, r.phase, r.gitRequests, r.webhooks, r.gitFetch} {
 		if err := registerer.Register(collector); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
@@ -96,6 +104,11 @@ func (r *Recorder) Ended(kind autov1alpha1.UpdateType, result *operation.Result,
 		left = slices.Delete(left, i, i+1)
 		r.phase.WithLabelValues(phase.GetName(), string(kind), outcome(result)).Observe(took.Seconds())
 	}
+}
+
+// WebhookReceived records a request of a git host, by the form it had and what came of it.
+func (r *Recorder) WebhookReceived(form, result string) {
+	r.webhooks.WithLabelValues(form, result).Inc()
 }
 
 // GitRequested records a poll or a fetch, its result, and how long it took.

@@ -180,6 +180,9 @@ func TestSources(t *testing.T) {
 	recorder.GitRequested("poll", "denied", time.Second)
 	recorder.GitRequested("fetch", "success", 3*time.Second)
 	recorder.GitRequested("fetch", "unreachable", time.Minute)
+	recorder.WebhookReceived("github", "polled")
+	recorder.WebhookReceived("github", "polled")
+	recorder.WebhookReceived("gitea", "unauthenticated")
 	if diff := cmp.Diff(map[string][2]float64{"": {1, 3}}, counts(t, registry, metrics.NameGitFetch)); diff != "" {
 		t.Errorf("fetches (-want +got):\n%s", diff)
 	}
@@ -195,8 +198,13 @@ gantry_git_requests_total{operation="fetch",result="success"} 1
 gantry_git_requests_total{operation="fetch",result="unreachable"} 1
 gantry_git_requests_total{operation="poll",result="denied"} 1
 gantry_git_requests_total{operation="poll",result="success"} 2
+# HELP gantry_webhook_requests_total Requests of git hosts that tell of pushes, by what came of them.
+# TYPE gantry_webhook_requests_total counter
+gantry_webhook_requests_total{form="gitea",result="unauthenticated"} 1
+gantry_webhook_requests_total{form="github",result="polled"} 2
 `
-	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), metrics.NameGitRemotes, metrics.NameGitRequests); err != nil {
+	names := []string{metrics.NameGitRemotes, metrics.NameGitRequests, metrics.NameWebhookRequests}
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), names...); err != nil {
 		t.Error(err)
 	}
 }
@@ -224,6 +232,7 @@ func everything(t *testing.T) *prometheus.Registry {
 	registry.MustRegister(metrics.NewObjects(func(list client.ObjectList) error { return c.List(t.Context(), list) }))
 	registry.MustRegister(metrics.NewArtifacts(func() artifact.Usage { return artifact.Usage{} }))
 	recorder.GitRequested("poll", "success", 0)
+	recorder.WebhookReceived("github", "polled")
 	registry.MustRegister(metrics.NewSources(func() (int, int) { return 3, 1 }))
 	return registry
 }
@@ -268,8 +277,8 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(families) != 15 {
-		t.Errorf("%d metrics, want 15", len(families))
+	if len(families) != 16 {
+		t.Errorf("%d metrics, want 16", len(families))
 	}
 	for _, family := range families {
 		var labels []string

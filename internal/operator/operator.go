@@ -55,7 +55,7 @@ func Run(ctx context.Context, o Options, kubeconfig *rest.Config, log logr.Logge
 	}
 	keeper := &certificate.Keeper{
 		Client: live, Clock: clock.RealClock{}, Log: log.WithName("certificates"),
-		Namespace: o.PodNamespace, Names: certificate.Names(o.HubService, o.PodNamespace),
+		Namespace: o.PodNamespace, Names: servedNames(o),
 	}
 	if err := keeper.Refresh(ctx); err != nil {
 		return fmt.Errorf("get the certificates: %w", err)
@@ -147,6 +147,9 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 			Log: log.WithName("artifacts"), Address: o.ArtifactAddress, TLS: keeper.TLS(),
 		},
 		&artifact.Sweeper{Store: store, Ready: known(mgr.GetCache()), Clock: now, Log: log.WithName("artifacts")},
+	}
+	if o.WebhookAddress != "" {
+		runnables = append(runnables, newWebhooks(o, live, keeper, recorder, repositories, log.WithName("webhooks")))
 	}
 	if o.PodName != "" {
 		runnables = append(runnables, &leaderLabel{client: live, clock: now, log: log.WithName("leader"), namespace: o.PodNamespace, pod: o.PodName})

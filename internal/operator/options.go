@@ -36,6 +36,9 @@ type Options struct {
 	HubAddress, ArtifactAddress string
 	// HubService is the Service, in the manager's namespace, by which agents call the leader.
 	HubService string
+	// WebhookAddress is where the leader is told of pushes by git hosts; empty for nowhere. WebhookSecret is the Secret, in
+	// the manager's namespace, with what these sign with.
+	WebhookAddress, WebhookSecret string
 	// ArtifactDir is where the archives of sources are kept. It may be empty at every start.
 	ArtifactDir string
 	// ArtifactStoreSize bounds what the archives have together; ArtifactMaxSize and ArtifactMaxFiles bound each.
@@ -96,6 +99,7 @@ func defaults() Options {
 		HubAddress:      ":9443",
 		ArtifactAddress: ":9444",
 		HubService:      "gantry-hub",
+		WebhookSecret:   "gantry-webhook",
 		ArtifactDir:     "/var/lib/gantry",
 
 		ArtifactStoreSize: resource.QuantityValue{Quantity: resource.MustParse("10Gi")},
@@ -146,6 +150,8 @@ func (o *Options) bind(f *flag.FlagSet) {
 	f.StringVar(&o.HubAddress, "hub-bind-address", o.HubAddress, "where the leader serves the sessions of agents")
 	f.StringVar(&o.ArtifactAddress, "artifact-bind-address", o.ArtifactAddress, "where the leader serves artifacts to agents")
 	f.StringVar(&o.HubService, "hub-service", o.HubService, "the Service by which agents call the leader")
+	f.StringVar(&o.WebhookAddress, "webhook-bind-address", o.WebhookAddress, "where the leader is told of pushes by git hosts, such as :9445; empty for nowhere")
+	f.StringVar(&o.WebhookSecret, "webhook-secret", o.WebhookSecret, "the Secret, in the manager's namespace, each key of which has what a git host signs with")
 	f.StringVar(&o.ArtifactDir, "artifact-dir", o.ArtifactDir, "where to keep the archives of sources")
 	f.Var(&o.ArtifactStoreSize, "artifact-store-size", "how much all archives may have together; what Stacks, Workspaces and Programs name is kept even beyond it")
 	f.Var(&o.ArtifactMaxSize, "artifact-max-size", "how much the archive of one source may have")
@@ -229,6 +235,7 @@ func (o *Options) check() error {
 	refuse(o.APITimeout <= 0, "the timeout of API requests has to be positive")
 	refuse(o.ArtifactStoreSize.Sign() <= 0 || o.ArtifactMaxSize.Sign() <= 0 || o.ArtifactMaxFiles <= 0, "the limits of artifacts have to be positive")
 	refuse(o.GitRepositorySize.Sign() <= 0 || o.GitMemory.Sign() <= 0 || o.GitFetches < 1, "the limits of git have to be positive")
+	refuse(o.WebhookAddress != "" && o.WebhookSecret == "", "webhooks need a Secret: set --webhook-secret")
 	refuse(o.IdleTimeout < 0, "the idle timeout cannot be negative")
 	refuse(o.CancelGrace < 0, "the grace period of cancellations cannot be negative")
 	switch o.AgentImagePullPolicy {

@@ -44,6 +44,8 @@ func TestParseOptions(t *testing.T) {
 			map[string]string{"PATH": "/bin", "https_proxy": "http://p:1", "POD_NAME": "x", "TOKEN": "y"},
 			func(o Options) any { return strings.Join(o.gitEnvironment, " ") }, "PATH=/bin https_proxy=http://p:1",
 		},
+		"Webhook":       {"off by default", nil, nil, func(o Options) any { return o.WebhookAddress }, ""},
+		"WebhookOn":     {"with a Secret by default", []string{"--webhook-bind-address=:9445"}, nil, func(o Options) any { return o.WebhookAddress + o.WebhookSecret }, ":9445gantry-webhook"},
 		"MetricsSecure": {"on by default", nil, nil, func(o Options) any { return o.MetricsSecure }, true},
 		"StoreSize":     {"room for many", nil, nil, func(o Options) any { return o.ArtifactStoreSize.Value() }, int64(10 << 30)},
 		"MaxSize":       {"as a quantity", []string{"--artifact-max-size=1500Mi"}, nil, func(o Options) any { return o.ArtifactMaxSize.Value() }, int64(1500 << 20)},
@@ -87,6 +89,7 @@ func TestParseOptionsRefusals(t *testing.T) {
 		"StoreSize":     {[]string{"--artifact-store-size=0"}, nil, "limits of artifacts"},
 		"GitFetches":    {[]string{"--git-fetches=0"}, nil, "limits of git"},
 		"GitMemory":     {[]string{"--git-memory=much"}, nil, "git-memory"},
+		"NoSecret":      {[]string{"--webhook-bind-address=:9445", "--webhook-secret="}, nil, "--webhook-secret"},
 		"IdleTimeout":   {[]string{"--idle-timeout=-1s"}, nil, "idle timeout"},
 	}
 	for name, tc := range cases {
