@@ -11,9 +11,9 @@ type Fault struct {
 	Kind Kind
 	// Times is how often; for ever if 0.
 	Times int
-	// Status is answered instead of what was asked for, with Location if it is given.
-	Status   int
-	Location string
+	// Status is answered instead of what was asked for, with Location and the text Say if they are given.
+	Status        int
+	Location, Say string
 	// Hang answers nothing until the client hangs up or the server is healed.
 	Hang bool
 	// Delay comes before the answer.
@@ -83,7 +83,10 @@ func (s *Server) broken(w *watched, r *http.Request, kind Kind) bool {
 		if fault.Location != "" {
 			w.Header().Set("Location", fault.Location)
 		}
-		http.Error(w, http.StatusText(fault.Status), fault.Status)
+		if fault.Say == "" {
+			fault.Say = http.StatusText(fault.Status)
+		}
+		http.Error(w, fault.Say, fault.Status)
 		return true
 	}
 	if fault.CutAfter > 0 {

@@ -85,11 +85,7 @@ func openHTTP(a *access, config *strings.Builder, u URL, credential Credential) 
 	origin := u.scheme + "://" + u.Host()
 	switch {
 	case credential.Password != "":
-		username := credential.Username
-		if username == "" {
-			username = "git"
-		}
-		line := url.URL{Scheme: u.scheme, User: url.UserPassword(username, credential.Password), Host: u.Host()}
+		line := url.URL{Scheme: u.scheme, User: url.UserPassword(credential.user(), credential.Password), Host: u.Host()}
 		if err := a.write("credentials", line.String()+"\n"); err != nil {
 			return err
 		}

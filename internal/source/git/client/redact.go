@@ -49,12 +49,7 @@ func newRedactor(secrets []string) redactor {
 
 // clean gives text without secrets, users and passwords of URLs, and control characters.
 func (r redactor) clean(text string) string {
-	text = strings.ToValidUTF8(text, "")
-	if r.secrets != nil {
-		text = r.secrets.Replace(text)
-	}
-	text = userinfo().ReplaceAllString(text, "$1")
-	return strings.Map(func(c rune) rune {
+	text = strings.Map(func(c rune) rune {
 		switch {
 		case c == '\n':
 			return c
@@ -64,7 +59,16 @@ func (r redactor) clean(text string) string {
 			return -1
 		}
 		return c
-	}, text)
+	}, strings.ToValidUTF8(text, ""))
+	// What is taken out of the middle may bring the parts of a secret together.
+	return r.mask(userinfo().ReplaceAllString(r.mask(text), "$1"))
+}
+
+func (r redactor) mask(text string) string {
+	if r.secrets == nil {
+		return text
+	}
+	return r.secrets.Replace(text)
 }
 
 // isNoise tells of a line that says nothing about what is wrong here.

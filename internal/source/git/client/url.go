@@ -87,6 +87,9 @@ func parseSCP(text string) (URL, error) {
 	u := URL{scheme: "ssh", scp: true}
 	user, rest, has := strings.Cut(text, "@")
 	if has {
+		if user == "" {
+			return URL{}, errors.New("the URL's user is not one")
+		}
 		u.user = user
 	} else {
 		rest = text
