@@ -62,20 +62,18 @@ func (s *Server) broken(w *watched, r *http.Request, kind Kind) bool {
 	if fault == nil {
 		return false
 	}
-	if fault.Delay > 0 {
+	var late <-chan time.Time // never, if it hangs
+	if !fault.Hang {
 		timer := time.NewTimer(fault.Delay)
 		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-r.Context().Done():
-		case <-changed:
-		}
+		late = timer.C
+	}
+	select {
+	case <-late:
+	case <-r.Context().Done():
+	case <-changed:
 	}
 	if fault.Hang {
-		select {
-		case <-r.Context().Done():
-		case <-changed:
-		}
 		w.status, w.cut = 0, true
 		return true
 	}

@@ -124,13 +124,13 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (a *App) verify(text string) error {
 	parts := strings.Split(text, ".")
 	if len(parts) != 3 {
-		return errors.New("A JSON web token could not be decoded") //nolint:staticcheck,revive // GitHub's words
+		return errors.New("A JSON web token could not be decoded") //nolint:staticcheck // GitHub's words
 	}
 	var raw [3][]byte
 	for i, part := range parts {
 		var err error
 		if raw[i], err = base64.RawURLEncoding.DecodeString(part); err != nil {
-			return errors.New("A JSON web token could not be decoded") //nolint:staticcheck,revive // GitHub's words
+			return errors.New("A JSON web token could not be decoded") //nolint:staticcheck // GitHub's words
 		}
 	}
 	var header struct {
@@ -142,7 +142,7 @@ func (a *App) verify(text string) error {
 		Expires int64  `json:"exp"`
 	}
 	if json.Unmarshal(raw[0], &header) != nil || json.Unmarshal(raw[1], &claims) != nil || header.Algorithm != "RS256" {
-		return errors.New("A JSON web token could not be decoded") //nolint:staticcheck,revive // GitHub's words
+		return errors.New("A JSON web token could not be decoded") //nolint:staticcheck // GitHub's words
 	}
 	sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
 	now := a.now().Unix()

@@ -128,11 +128,10 @@ func used(dir string) int64 {
 	var total int64
 	//nolint:errcheck // files come and go while git runs
 	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return nil
-		}
-		if info, err := entry.Info(); err == nil {
-			total += info.Size()
+		if err == nil && !entry.IsDir() {
+			if info, err := entry.Info(); err == nil {
+				total += info.Size()
+			}
 		}
 		return nil
 	})

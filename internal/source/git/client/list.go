@@ -107,10 +107,10 @@ func (l *listed) add(e entry, paths []string, most int) error {
 	if len(paths) > 0 && !slices.ContainsFunc(paths, func(p string) bool { return below(e.path, p) }) {
 		return nil
 	}
-	switch {
-	case e.kind == "commit":
+	switch e.kind {
+	case "commit":
 		l.modules = append(l.modules, e)
-	case e.kind == "blob":
+	case "blob":
 		l.files = append(l.files, e)
 	}
 	if len(l.files) > most {

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -14,16 +13,11 @@ const maxRef = 255
 
 // CheckRef refuses what cannot be the name of a branch or tag, short or full, by git's own rules.
 func CheckRef(ref string) error {
+	if err := checkWord("ref", ref, maxRef); err != nil {
+		return err
+	}
 	switch {
-	case ref == "":
-		return errors.New("the ref is empty")
-	case len(ref) > maxRef:
-		return fmt.Errorf("the ref has more than %d characters", maxRef)
-	case !utf8.ValidString(ref) || strings.ContainsFunc(ref, unicode.IsControl):
-		return errors.New("the ref has control characters")
-	case strings.HasPrefix(ref, "-"):
-		return errors.New("the ref begins like an option")
-	case strings.ContainsAny(ref, " ~^:?*[\\"):
+	case strings.ContainsAny(ref, "~^:?*[\\"):
 		return fmt.Errorf("the ref %q has a character that refs do not have", ref)
 	case strings.Contains(ref, "..") || strings.Contains(ref, "@{") || ref == "@":
 		return fmt.Errorf("%q is an expression and not a ref", ref)
@@ -32,6 +26,21 @@ func CheckRef(ref string) error {
 		if part == "" || strings.HasPrefix(part, ".") || strings.HasSuffix(part, ".") || strings.HasSuffix(part, ".lock") {
 			return fmt.Errorf("the ref %q has a part that refs do not have", ref)
 		}
+	}
+	return nil
+}
+
+// checkWord refuses what cannot be an argument of a program.
+func checkWord(name, text string, most int) error {
+	switch {
+	case text == "":
+		return fmt.Errorf("the %s is empty", name)
+	case len(text) > most:
+		return fmt.Errorf("the %s has more than %d characters", name, most)
+	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }):
+		return fmt.Errorf("the %s has spaces or control characters", name)
+	case strings.HasPrefix(text, "-"):
+		return fmt.Errorf("the %s begins like an option", name)
 	}
 	return nil
 }

@@ -28,15 +28,8 @@ type URL struct {
 // ParseURL reads the URL of a repository: https, http, ssh, or user@host:path. What could be taken for something else by
 // git or ssh is refused: other transports, options, control characters; and so are credentials, which belong into a Secret.
 func ParseURL(text string) (URL, error) {
-	switch {
-	case text == "":
-		return URL{}, errors.New("the URL is empty")
-	case len(text) > maxURL:
-		return URL{}, fmt.Errorf("the URL has more than %d characters", maxURL)
-	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }):
-		return URL{}, errors.New("the URL has spaces or control characters")
-	case strings.HasPrefix(text, "-"):
-		return URL{}, errors.New("the URL begins like an option")
+	if err := checkWord("URL", text, maxURL); err != nil {
+		return URL{}, err
 	}
 	var u URL
 	var err error
@@ -64,9 +57,9 @@ func parseFull(text string) (URL, error) {
 		return URL{}, errors.New("the URL has a password in it: put it into a Secret")
 	}
 	switch {
-	case u.scheme != "https" && u.scheme != "http" && u.scheme != "ssh":
+	case u.defaultPort() == "":
 		return URL{}, fmt.Errorf("a repository cannot be had over %q: only https, http, ssh and user@host:path", u.scheme)
-	case parsed.RawQuery != "" || parsed.ForceQuery || parsed.Fragment != "" || parsed.Opaque != "" || strings.Contains(text, "#"):
+	case strings.ContainsAny(text, "?#") || parsed.Opaque != "":
 		return URL{}, errors.New("the URL has more than a host and a path")
 	}
 	if u.scheme == "ssh" {
@@ -118,6 +111,11 @@ func (u URL) check() error {
 	case u.user != "" && !isUser(u.user):
 		return errors.New("the URL's user is not one")
 	}
+	return u.checkPath()
+}
+
+// checkPath refuses paths that lead elsewhere.
+func (u URL) checkPath() error {
 	path, err := url.PathUnescape(u.path)
 	if err != nil || !utf8.ValidString(path) || strings.ContainsFunc(path, unicode.IsControl) {
 		return errors.New("the URL's path is not one")
