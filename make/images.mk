@@ -42,8 +42,14 @@ bin/layers/node.tar: bin/layers/base.tar
 bin/layers/pulumi.tar: bin/imagetool $(PULUMI_TOOLS)
 	@bin/imagetool files $@ $(foreach tool,$(PULUMI_TOOLS),$(tool)=/usr/local/bin/$(notdir $(tool)))
 
-bin/layers/product.tar: bin/imagetool bin/manager bin/agent
-	@bin/imagetool files $@ bin/manager=/manager bin/agent=/agent
+# For git in the manager alone: files in LFS.
+bin/layers/lfs.tar: bin/layers/base.tar
+	@$(call say,unpack git-lfs)
+	@$(ROOTFS) bin/rootfs/lfs bin/rootfs/lfs.list --on bin/rootfs/base.list git-lfs $(BASE_PACKAGES)
+	@bin/imagetool tree $@ bin/rootfs/lfs
+
+bin/layers/product.tar: bin/imagetool bin/manager bin/agent config/manager/ssh_known_hosts
+	@bin/imagetool files $@ bin/manager=/manager bin/agent=/agent config/manager/ssh_known_hosts=/etc/ssh/ssh_known_hosts
 
 bin/layers/agent.tar: bin/imagetool bin/agent
 	@bin/imagetool files $@ bin/agent=/usr/local/bin/gantry-agent
@@ -60,10 +66,10 @@ bin/pause.tar: bin/layers/pause.tar bin/imagetool
 
 SYSTEM_PATH := PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
-bin/images/gantry/index.json: bin/layers/base.tar bin/layers/product.tar bin/imagetool
+bin/images/gantry/index.json: bin/layers/base.tar bin/layers/lfs.tar bin/layers/product.tar bin/imagetool
 	@$(call say,write the image localhost/gantry:dev)
 	@bin/imagetool image $(@D) --name localhost/gantry:dev --user 65532:65532 --entrypoint /manager \
-		--env $(SYSTEM_PATH) --env HOME=/tmp --layer bin/layers/base.tar --layer bin/layers/product.tar
+		--env $(SYSTEM_PATH) --env HOME=/tmp --layer bin/layers/base.tar --layer bin/layers/lfs.tar --layer bin/layers/product.tar
 
 PULUMI_IMAGE := --user 1000:1000 --workdir /home/pulumi --cmd pulumi --env $(SYSTEM_PATH) --env HOME=/home/pulumi \
 	--env PULUMI_SKIP_UPDATE_CHECK=true
