@@ -166,8 +166,7 @@ func (s *Store) touch(path string, info fs.FileInfo) {
 	}
 }
 
-// Usage is what a store holds, as far as its process knows: since its first sweep exactly, but for what is stored twice
-// between two of them.
+// Usage is what a store holds, as far as its process knows: from its first sweep on.
 type Usage struct {
 	// Archives there are and the Bytes they have together, the Bound of these, and how many archives were Evicted.
 	Archives, Bytes, Bound, Evicted int64

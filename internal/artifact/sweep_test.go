@@ -232,8 +232,12 @@ func TestPutDir(t *testing.T) {
 	if err != nil || again != first || len(files(t, s)) != 1 {
 		t.Errorf("digests %s and %s, error %v, files %v", first, again, err, files(t, s))
 	}
-	if _, err := read(s, first); err != nil {
+	content, err := read(s, first)
+	if err != nil {
 		t.Error(err)
+	}
+	if want := (Usage{Archives: 1, Bytes: int64(len(content)), Bound: 10 << 30}); s.Usage() != want {
+		t.Errorf("usage %+v, want %+v", s.Usage(), want)
 	}
 	for _, name := range []string{"b", "c", "d"} {
 		write(name)

@@ -65,13 +65,26 @@ func (s *Store) write(fill func(io.Writer) error) (digest string, err error) {
 	var sum [sha256.Size]byte
 	hash.Sum(sum[:0])
 	if err == nil {
-		err = os.Rename(file.Name(), s.path(sum))
+		err = s.publish(file.Name(), s.path(sum), size)
 	}
 	if err != nil {
 		return "", errors.Join(err, ifThere(os.Remove(file.Name())))
 	}
-	s.grow(size)
 	return prefix + hex.EncodeToString(sum[:]), nil
+}
+
+// publish gives a file that is written its name. The one that is there may be damaged; it may also be about to be evicted.
+func (s *Store) publish(from, to string, size int64) error {
+	s.using.Lock()
+	defer s.using.Unlock()
+	_, missing := os.Lstat(to)
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	if missing != nil {
+		s.grow(size)
+	}
+	return nil
 }
 
 // create makes a temporary file, and the directory if that was lost.
