@@ -339,9 +339,12 @@ func TestFetches(t *testing.T) {
 	if !w.Fetches(demo, "sha256:1") || w.Fetches(demo, "sha256:2") || w.Fetches(demo, "") || w.Fetches(other, "sha256:1") {
 		t.Error("an operation entitles its Workspace to its source, and to nothing else")
 	}
+	if got := w.Sources(); !slices.Equal(got, []string{"sha256:1"}) {
+		t.Errorf("the sources of operations under way are %v", got)
+	}
 	a.result(finished("a"))
 	w.wait(t, "result", func() bool { return w.State(demo, "a").Result != nil })
-	if w.Fetches(demo, "sha256:1") {
+	if w.Fetches(demo, "sha256:1") || len(w.Sources()) != 0 {
 		t.Error("after the end")
 	}
 }

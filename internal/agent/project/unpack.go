@@ -17,6 +17,9 @@ type Limits struct {
 	Files int
 }
 
+// longestName is the longest path that a program could open: a longer one makes nothing but directories without end.
+const longestName = 4096
+
 // Unpack puts the files of a tar.gz under dir. No entry, whatever its name and whatever links came before it, is
 // written outside of dir: os.Root sees to that. Symbolic links are kept as they are, as in a clone; devices and the
 // like are left out.
@@ -44,6 +47,9 @@ func Unpack(archive io.Reader, dir string, limits Limits) error {
 		}
 		if left.Bytes -= header.Size; header.Size < 0 || left.Bytes < 0 {
 			return fmt.Errorf("its files are larger than %d bytes together", limits.Bytes)
+		}
+		if len(header.Name) > longestName {
+			return fmt.Errorf("%.100q… is a name of more than %d characters", header.Name, longestName)
 		}
 		if err := put(root, header, entries); err != nil {
 			return fmt.Errorf("%s: %w", header.Name, err)

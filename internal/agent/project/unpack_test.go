@@ -19,10 +19,12 @@ type entry struct {
 	link string
 	text string
 	mode int64
+	// claims is a size that the content does not have.
+	claims int64
 }
 
-func archive(t *testing.T, entries ...entry) *bytes.Buffer {
-	t.Helper()
+func archive(tb testing.TB, entries ...entry) *bytes.Buffer {
+	tb.Helper()
 	var out bytes.Buffer
 	zipped := gzip.NewWriter(&out)
 	w := tar.NewWriter(zipped)
@@ -30,19 +32,25 @@ func archive(t *testing.T, entries ...entry) *bytes.Buffer {
 		if e.kind == 0 {
 			e.kind = tar.TypeReg
 		}
-		header := &tar.Header{Name: e.name, Typeflag: e.kind, Linkname: e.link, Size: int64(len(e.text)), Mode: e.mode}
+		header := &tar.Header{Name: e.name, Typeflag: e.kind, Linkname: e.link, Size: max(int64(len(e.text)), e.claims), Mode: e.mode}
 		if err := w.WriteHeader(header); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
+		}
+		if e.claims > 0 {
+			if err := zipped.Close(); err != nil {
+				tb.Fatal(err)
+			}
+			return &out
 		}
 		if _, err := w.Write([]byte(e.text)); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	if err := w.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := zipped.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return &out
 }
@@ -70,6 +78,8 @@ func TestUnpackKeepsEverythingInside(t *testing.T) {
 		"HardLink": {"a hard link is no way out", []entry{{name: "evil", kind: tar.TypeLink, link: "../secret"}}},
 		"TooLarge": {"a bomb is cut short", []entry{{name: "big", text: strings.Repeat("x", 1025)}}},
 		"TooMany":  {"so are many files", manyEntries(9)},
+		"Sparse":   {"a size that is only claimed counts", []entry{{name: "big", text: "x", kind: tar.TypeReg, claims: 1 << 40}}},
+		"Deep":     {"and directories without end", []entry{{name: strings.Repeat("d/", 5000) + "f", text: "x"}}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -1,15 +1,19 @@
 package program
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -133,6 +137,35 @@ func TestArtifactIsStoredAndRecorded(t *testing.T) {
 	w.only("Ready=True/Succeeded")
 }
 
+// Who reads Flux sources reads a Program's artifact as one, and finds nothing missing and nothing it does not know.
+func TestArtifactIsAFluxArtifact(t *testing.T) {
+	w := newWorld(t, `{"resources":{}}`)
+	if _, err := w.reconcile(); err != nil {
+		t.Fatal(err)
+	}
+	ours := w.program().Status.Artifact
+	text, err := json.Marshal(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	var flux fluxmeta.Artifact
+	if err := decoder.Decode(&flux); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	want := fluxmeta.Artifact{
+		Digest: ours.Digest, Path: "programs/team/demo/3.tar.gz", URL: ours.URL, Revision: "3",
+		LastUpdateTime: metav1.NewTime(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)), Size: ours.Size,
+	}
+	if diff := cmp.Diff(want, flux); diff != "" {
+		t.Errorf("as Flux reads it (-want +got):\n%s", diff)
+	}
+	if sum, err := digest.Parse(flux.Digest); err != nil || sum.Algorithm() != digest.SHA256 {
+		t.Errorf("digest %q, error %v", flux.Digest, err)
+	}
+}
+
 func TestNewManagerStoresAgainButRewritesNothing(t *testing.T) {
 	w := newWorld(t, `{"resources":{}}`)
 	if _, err := w.reconcile(); err != nil {
@@ -220,17 +253,17 @@ func TestLostArchiveIsPutAgain(t *testing.T) {
 	if _, err := w.reconcile(); err != nil {
 		t.Fatal(err)
 	}
-	digest := w.program().Status.Artifact.Digest
+	lost := w.program().Status.Artifact.Digest
 	other := &pulumiv1.Program{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "other"}}
 	if err := w.client.Create(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
 	w.store.archives = map[string][]byte{}
 	want := []ctrl.Request{{NamespacedName: client.ObjectKeyFromObject(w.program())}}
-	if diff := cmp.Diff(want, w.of(t.Context(), digest)); diff != "" {
+	if diff := cmp.Diff(want, w.of(t.Context(), lost)); diff != "" {
 		t.Fatalf("asked for its archive (-want +got):\n%s", diff)
 	}
-	if _, err := w.reconcile(); err != nil || w.store.archives[digest] == nil {
+	if _, err := w.reconcile(); err != nil || w.store.archives[lost] == nil {
 		t.Errorf("the archive is not there again, error %v", err)
 	}
 	if got := w.of(t.Context(), "sha256:0"); got != nil {
