@@ -64,7 +64,16 @@ func (s *story) switchOnWebhooks() *webhooks {
 	served := &corev1.Secret{}
 	s.must(s.Client.Get(s.ctx, client.ObjectKey{Namespace: s.Manager.Namespace, Name: "gantry-hub-tls"}, served))
 	w.ca = string(served.Data["ca.crt"])
-	return w
+	// The node's proxy learns of the new leader a moment later.
+	for deadline := time.Now().Add(patience); ; {
+		code, said := w.send(randomHex(s.t), "https://elsewhere.example/x")
+		if code == http.StatusUnauthorized {
+			return w
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("webhooks are not answered: %s", said)
+		}
+	}
 }
 
 // deploy applies what is in a directory, and waits until a manager of it leads.
@@ -80,18 +89,27 @@ func (s *story) deploy(dir string) {
 	s.untilLed(func(pod *corev1.Pod) bool { return strings.Join(pod.Spec.Containers[0].Args, " ") == arguments && stage.PodReady(pod) })
 }
 
-// tell tells the manager of a push, as the host, and returns the answer's code.
+// tell tells the manager of a push, and returns the answer's code.
 func (w *webhooks) tell(secret, repository string) int {
+	w.s.t.Helper()
+	code, said := w.send(secret, repository)
+	if code == 0 {
+		w.s.t.Fatalf("the manager was not told: %s", said)
+	}
+	return code
+}
+
+// send sends a webhook as the host does, and returns the answer's code, or 0 and why there is none.
+func (w *webhooks) send(secret, repository string) (code int, said string) {
 	w.s.t.Helper()
 	host := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: w.s.Name, Name: "git"}}
 	url := "https://gantry-webhook." + w.s.Manager.Namespace + ".svc/hooks/gitea"
 	out, err := w.s.Exec(w.s.ctx, host, "git", "node", "-e", tell, url, w.ca, secret, repository)
 	w.s.must(err)
-	code, err := strconv.Atoi(strings.TrimSpace(out))
-	if err != nil {
-		w.s.t.Fatalf("the manager was not told: %s", out)
+	if code, err = strconv.Atoi(strings.TrimSpace(out)); err != nil {
+		return 0, out
 	}
-	return code
+	return code, ""
 }
 
 // TestPush has two Stacks follow one repository, of which one needs a part only. What is pushed is told of by a webhook, or
