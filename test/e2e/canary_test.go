@@ -83,7 +83,17 @@ func (w watched) leaks(t *testing.T, when string) {
 // looked is everything that the story can look into, but for Secrets.
 func (s *story) looked(c *cloud, since time.Time) watched {
 	s.t.Helper()
-	w := watched{"what Pulumi Cloud keeps": c.admin(http.MethodGet, "kept", ""), "the requests to Pulumi Cloud": c.admin(http.MethodGet, "requests", "")}
+	w := s.around(since, "guard")
+	w["what Pulumi Cloud keeps"] = c.admin(http.MethodGet, "kept", "")
+	w["the requests to Pulumi Cloud"] = c.admin(http.MethodGet, "requests", "")
+	return w
+}
+
+// around is what the cluster tells of the story, but for Secrets: its objects, and the logs of the manager and of the pods
+// of some Workspaces.
+func (s *story) around(since time.Time, workspaces ...string) watched {
+	s.t.Helper()
+	w := watched{}
 	for _, kind := range []schema.GroupVersionKind{
 		{Group: "pulumi.com", Version: "v1", Kind: "Stack"}, {Group: "pulumi.com", Version: "v1", Kind: "Program"},
 		{Group: "auto.pulumi.com", Version: "v1alpha1", Kind: "Workspace"}, {Group: "auto.pulumi.com", Version: "v1alpha1", Kind: "Update"},
@@ -105,13 +115,15 @@ func (s *story) looked(c *cloud, since time.Time) watched {
 		w["the log of "+managers[i].Name], err = s.LogSince(s.ctx, &managers[i], managers[i].Spec.Containers[0].Name, since)
 		s.must(err)
 	}
-	pod := s.Pod("guard")
-	if err := s.Client.Get(s.ctx, client.ObjectKeyFromObject(pod), pod); err != nil {
-		return w
-	}
-	for _, container := range append(slices.Clone(pod.Spec.InitContainers), pod.Spec.Containers...) {
-		w["the pod's log of "+container.Name], err = s.Log(s.ctx, pod, container.Name, 0)
-		s.must(err)
+	for _, workspace := range workspaces {
+		pod := s.Pod(workspace)
+		if err := s.Client.Get(s.ctx, client.ObjectKeyFromObject(pod), pod); err != nil {
+			continue
+		}
+		for _, container := range append(slices.Clone(pod.Spec.InitContainers), pod.Spec.Containers...) {
+			w["the log of "+container.Name+" in "+pod.Name], err = s.Log(s.ctx, pod, container.Name, 0)
+			s.must(err)
+		}
 	}
 	return w
 }

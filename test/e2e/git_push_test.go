@@ -86,7 +86,9 @@ func (s *story) deploy(dir string) {
 	deployment := s.deployment()
 	s.untilRolledOut(deployment)
 	arguments := strings.Join(deployment.Spec.Template.Spec.Containers[0].Args, " ")
-	s.untilLed(func(pod *corev1.Pod) bool { return strings.Join(pod.Spec.Containers[0].Args, " ") == arguments && stage.PodReady(pod) })
+	s.untilLed(func(pod *corev1.Pod) bool {
+		return strings.Join(pod.Spec.Containers[0].Args, " ") == arguments && stage.PodReady(pod)
+	})
 }
 
 // tell tells the manager of a push, and returns the answer's code.
@@ -142,14 +144,19 @@ func TestPush(t *testing.T) {
 	if output(whole, "version") != "2" || output(part, "version") != "2" {
 		t.Errorf("the outputs are %s and %s", output(whole, "version"), output(part, "version"))
 	}
-	if code := hooks.tell(hooks.secret, url); code != http.StatusAccepted {
-		t.Errorf("the webhook again is answered with %d", code)
-	}
 	s.updates("whole", 2)
 	s.updates("part", 2)
 	if n, err := host.Count("team/app", gitserver.Fetch); err != nil || n > 8 {
 		t.Errorf("%d fetches are on record for two commits in two selections, %v", n, err)
 	}
+
+	t.Log("the same webhook again only polls again")
+	s.must(host.Forget())
+	if code := hooks.tell(hooks.secret, url); code != http.StatusAccepted {
+		t.Errorf("the webhook again is answered with %d", code)
+	}
+	s.untilListed(host, "team/app")
+	s.updates("whole", 2)
 
 	t.Log("who knows no secret is refused, and nothing is polled")
 	s.must(host.Forget())
@@ -196,6 +203,18 @@ func TestPush(t *testing.T) {
 	s.must(host.Return(s.ctx))
 	s.until(whole, "to be fresh again", func() bool { return stale(whole) == "" && stage.Ready(whole) })
 	s.updates("whole", 5)
+}
+
+// untilListed waits until the host was asked for the refs of a repository.
+func (s *story) untilListed(host *stage.GitHost, repository string) {
+	s.t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		if n, err := host.Count(repository, gitserver.List); err != nil || n > 0 {
+			s.must(err)
+			return
+		}
+	}
+	s.t.Fatalf("the refs of %s are not asked for", repository)
 }
 
 // toldOf waits until a Stack ran a commit that the manager is told of.
