@@ -106,8 +106,9 @@ func Failing(order Order, artifact *meta.Artifact, now time.Time) (json.RawMessa
 			Message: "failed to checkout and determine revision: unable to clone: authentication required",
 		}
 	}
-	order.Generation = -1 // it observed none to its end
-	return statusOf(order, artifact, condition(meta.ReconcilingCondition, metav1.ConditionTrue, meta.ProgressingWithRetryReason),
+	unobserved := order
+	unobserved.Generation = -1 // it observed none to its end
+	return statusOf(unobserved, artifact, condition(meta.ReconcilingCondition, metav1.ConditionTrue, meta.ProgressingWithRetryReason),
 		condition(meta.ReadyCondition, metav1.ConditionFalse, "GitOperationFailed"), condition(sourcev1.FetchFailedCondition, metav1.ConditionTrue, "GitOperationFailed"))
 }
 

@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -125,6 +126,11 @@ func (s *Stage) listOf(object client.Object) (client.ObjectList, error) {
 	kind, err := apiutil.GVKForObject(object, s.Client.Scheme())
 	if err != nil {
 		return nil, fmt.Errorf("the kind of %T: %w", object, err)
+	}
+	if _, untyped := object.(*unstructured.Unstructured); untyped {
+		list := &unstructured.UnstructuredList{}
+		list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
+		return list, nil
 	}
 	list, err := s.Client.Scheme().New(kind.GroupVersion().WithKind(kind.Kind + "List"))
 	if err != nil {
