@@ -25,6 +25,7 @@ import (
 	"github.com/gantry-operator/gantry/internal/agent/runner"
 	"github.com/gantry-operator/gantry/internal/agent/session"
 	"github.com/gantry-operator/gantry/internal/agent/settings"
+	"github.com/gantry-operator/gantry/internal/operation"
 )
 
 // run serves the manager until the pod ends.
@@ -98,7 +99,7 @@ func newRunner(o options, children *cli.Children, log *slog.Logger) *runner.Runn
 					ForceAttemptHTTP2: true, ResponseHeaderTimeout: answerWithin,
 				}},
 				Token: o.token, Dir: filepath.Join(o.share, "source"), Patience: fetchPatience,
-				Limits: project.Limits{Bytes: 4 << 30, Files: 1 << 20}, Log: log,
+				Limits: project.Limits{Bytes: operation.MaxArchiveBytes, Files: operation.MaxArchiveFiles}, Log: log,
 			},
 			Link:     filepath.Join(o.share, "workspace"),
 			Made:     filepath.Join(state, "made"),

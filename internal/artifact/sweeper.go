@@ -31,6 +31,9 @@ func (s *Sweeper) NeedLeaderElection() bool { return true }
 // Start sweeps until ctx is done.
 func (s *Sweeper) Start(ctx context.Context) error {
 	if err := s.Ready(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return err
 	}
 	ticker := s.Clock.NewTicker(sweepEvery)

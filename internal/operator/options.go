@@ -10,6 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/gantry-operator/gantry/internal/operation"
 )
 
 // Options are all that a person may set of the manager. The names of flags and environment variables that PKO knows too
@@ -236,6 +238,8 @@ func (o *Options) check() error {
 	refuse(o.ArtifactStoreSize.Sign() <= 0 || o.ArtifactMaxSize.Sign() <= 0 || o.ArtifactMaxFiles <= 0, "the limits of artifacts have to be positive")
 	refuse(o.GitRepositorySize.Sign() <= 0 || o.GitMemory.Sign() <= 0 || o.GitFetches < 1, "the limits of git have to be positive")
 	refuse(o.WebhookAddress != "" && o.WebhookSecret == "", "webhooks need a Secret: set --webhook-secret")
+	refuse(o.ArtifactMaxSize.Value() > operation.MaxArchiveBytes || o.ArtifactMaxFiles > operation.MaxArchiveFiles,
+		fmt.Sprintf("an archive that pods take has %d bytes and %d files at most: --artifact-max-size and --artifact-max-files cannot be more", operation.MaxArchiveBytes, operation.MaxArchiveFiles))
 	refuse(o.IdleTimeout < 0, "the idle timeout cannot be negative")
 	refuse(o.CancelGrace < 0, "the grace period of cancellations cannot be negative")
 	switch o.AgentImagePullPolicy {

@@ -86,6 +86,7 @@ func TestParseOptionsRefusals(t *testing.T) {
 		"RenewTooShort": {[]string{"--leader-election-renew-deadline=2s"}, nil, "renew deadline"},
 		"PullPolicy":    {nil, map[string]string{"AGENT_IMAGE_PULL_POLICY": "Sometimes"}, `"Sometimes"`},
 		"MaxSize":       {[]string{"--artifact-max-size=large"}, nil, "artifact-max-size"},
+		"TooLarge":      {[]string{"--artifact-max-size=5Gi"}, nil, "4294967296 bytes"},
 		"StoreSize":     {[]string{"--artifact-store-size=0"}, nil, "limits of artifacts"},
 		"GitFetches":    {[]string{"--git-fetches=0"}, nil, "limits of git"},
 		"GitMemory":     {[]string{"--git-memory=much"}, nil, "git-memory"},

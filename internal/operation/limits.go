@@ -1,0 +1,8 @@
+package operation
+
+// What an agent takes of one archive at most, so that a hostile one does not fill its pod: the bytes of the archive and of
+// its files, and the files.
+const (
+	MaxArchiveBytes = 4 << 30
+	MaxArchiveFiles = 1 << 20
+)
