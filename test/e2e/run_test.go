@@ -76,6 +76,7 @@ func checkLastUpdate(s *story, stack *pulumiv1.Stack, update autov1alpha1.Update
 	want := pulumiv1.LastUpdate{
 		Generation: stack.Generation, Name: update.Name, Type: autov1alpha1.UpUpdate, State: pulumiv1.SucceededStackState,
 		LastAttemptedCommit: revision, LastSuccessfulCommit: revision,
+		Source: &pulumiv1.SourceRecord{Revision: revision, Digest: program.Status.Artifact.Digest},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		s.t.Errorf("lastUpdate (-want +got):\n%s", diff)
