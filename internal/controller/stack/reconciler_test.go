@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/client-go/tools/events"
 	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -37,6 +38,8 @@ type cluster struct {
 	clock  *clocktesting.FakeClock
 	r      *Reconciler
 	events *events.FakeRecorder
+	// writes counts them.
+	writes int
 	// failWrite makes the nth write from now fail, if it is positive.
 	failWrite int
 }
@@ -81,6 +84,7 @@ func newCluster(t *testing.T, objects ...client.Object) *cluster {
 // crashes makes the manager die instead of, or right after, its nth write: the write is done, the answer is lost.
 func (c *cluster) crashes() interceptor.Funcs {
 	after := func(err error) error {
+		c.writes++
 		if err != nil || c.failWrite == 0 {
 			return err
 		}
@@ -91,6 +95,9 @@ func (c *cluster) crashes() interceptor.Funcs {
 	}
 	return interceptor.Funcs{
 		Create: func(ctx context.Context, w client.WithWatch, obj client.Object, opts ...client.CreateOption) error {
+			if obj.GetUID() == "" {
+				obj.SetUID(uuid.NewUUID())
+			}
 			return after(w.Create(ctx, obj, opts...))
 		},
 		Delete: func(ctx context.Context, w client.WithWatch, obj client.Object, opts ...client.DeleteOption) error {
