@@ -67,6 +67,7 @@ func nowhere(t *testing.T, place, text string, secrets []string) {
 }
 
 func TestSecretsAreSeenNowhere(t *testing.T) {
+	t.Parallel()
 	gitserver.Need(t, "git", "ssh", "/usr/sbin/sshd")
 	const password, bearer = "canary: p@ss/w%rd", "canary-bearer-1234567890"
 	server := gitserver.Start(t, gitserver.Options{Auth: gitserver.Auth{Password: password, Bearer: bearer}})

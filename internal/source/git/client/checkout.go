@@ -85,17 +85,11 @@ func (c *Client) checkOne(ctx context.Context, j *job, w wanted, dir string) (co
 			repository.recover(err)
 		}
 	}()
-	if err := repository.fetch(ctx, w); err != nil {
-		return "", nil, err
-	}
-	listed, err := repository.list(ctx, w)
+	listed, err := repository.prepare(ctx, w)
 	if err != nil {
 		return "", nil, err
 	}
 	if err := j.budget.count(listed.files); err != nil {
-		return "", nil, err
-	}
-	if err := repository.complete(ctx, w, listed); err != nil {
 		return "", nil, err
 	}
 	if err := j.budget.weigh(listed.files); err != nil {
@@ -111,6 +105,25 @@ func (c *Client) checkOne(ctx context.Context, j *job, w wanted, dir string) (co
 		modules, err = repository.modules(ctx, listed)
 	}
 	return listed.content, modules, err
+}
+
+// prepare has all that is wanted of a commit in the repository. If there is no place for it beside what older commits
+// needed, these go.
+func (r *repository) prepare(ctx context.Context, w wanted) (l *listed, err error) {
+	for first := true; ; first = false {
+		older := len(r.commits) > 0
+		if err = r.fetch(ctx, w); err == nil {
+			if l, err = r.list(ctx, w); err != nil {
+				return nil, err
+			}
+			err = r.complete(ctx, w, l)
+		}
+		var known *Error
+		if !first || !older || !errors.As(err, &known) || known.Kind != TooLarge {
+			return l, err
+		}
+		r.begin()
+	}
 }
 
 // checkLinks refuses links that lead out of the checkout, by whatever way.

@@ -70,6 +70,9 @@ type Client struct {
 
 // NewClient makes a Client, and cleans its directory of what another one left.
 func NewClient(options Options) (*Client, error) {
+	if _, err := os.Stat(options.Authorities); err != nil {
+		options.Authorities = "" // git knows where the system's are
+	}
 	c := &Client{options: options, repositories: map[string]*repository{}, tokens: map[string]*token{}}
 	rand.Read(c.key[:])
 	c.path = lookup(options.Environment, "PATH")

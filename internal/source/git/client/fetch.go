@@ -17,7 +17,7 @@ func (r *repository) fetch(ctx context.Context, w wanted) error {
 	if _, has := r.commits[w.commit]; has {
 		return nil
 	}
-	if r.fetches >= maxFetches || used(r.dir) > r.client.options.Limits.RepositoryBytes/2 {
+	if r.fetches >= maxFetches || used(r.dir) > r.client.options.Limits.RepositoryBytes/4*3 {
 		r.begin() // what old commits need is not kept for ever
 	}
 	if err := r.make(ctx, w.commit); err != nil {

@@ -11,6 +11,7 @@ import (
 )
 
 func TestGitHubApp(t *testing.T) {
+	t.Parallel()
 	clock := clocktesting.NewFakePassiveClock(now())
 	app, err := githubapp.New(clock.Now)
 	if err != nil {

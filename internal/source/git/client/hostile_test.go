@@ -13,6 +13,7 @@ import (
 
 // Trees that git would never make, and a host can serve.
 func TestHostileTrees(t *testing.T) {
+	t.Parallel()
 	server := gitserver.Start(t, gitserver.Options{})
 	repository := server.Create("app")
 	inner := func(files gitserver.Files) gitserver.File {
@@ -128,6 +129,7 @@ func TestCheckoutWritesOverNothing(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
+	t.Parallel()
 	server := gitserver.Start(t, gitserver.Options{})
 	repository := server.Create("app")
 	commit := repository.Commit("main", gitserver.Files{"a": gitserver.Text(noise(1 << 20))})

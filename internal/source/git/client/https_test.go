@@ -11,6 +11,7 @@ import (
 )
 
 func TestHTTPS(t *testing.T) {
+	t.Parallel()
 	const user, password, bearer = "ada", "pass:w/rd@%41 é", "bearer-token-1234"
 	server := gitserver.Start(t, gitserver.Options{})
 	repository := server.Create("team/app")
@@ -73,6 +74,7 @@ func TestHTTPS(t *testing.T) {
 }
 
 func TestFailingHost(t *testing.T) {
+	t.Parallel()
 	server := gitserver.Start(t, gitserver.Options{})
 	repository := server.Create("app")
 	commit := repository.Commit("main", gitserver.Files{"a": gitserver.Text(strings.Repeat("0123456789", 1000))})
@@ -126,6 +128,7 @@ func TestFailingHost(t *testing.T) {
 }
 
 func TestCertificates(t *testing.T) {
+	t.Parallel()
 	server, other := gitserver.Start(t, gitserver.Options{}), gitserver.Start(t, gitserver.Options{})
 	repository := server.Create("app")
 	commit := repository.Commit("main", gitserver.Files{"a": gitserver.Text("a")})
@@ -152,6 +155,7 @@ func TestCertificates(t *testing.T) {
 
 // A password must not follow a redirect to another host.
 func TestRedirect(t *testing.T) {
+	t.Parallel()
 	server := gitserver.Start(t, gitserver.Options{Auth: gitserver.Auth{Password: "secret-password", Bearer: "secret-bearer"}})
 	elsewhere := gitserver.Start(t, gitserver.Options{Auth: gitserver.Auth{Password: "secret-password", Bearer: "secret-bearer"}})
 	repository, there := server.Create("app"), elsewhere.Create("app")

@@ -21,6 +21,7 @@ func writeFile(t *testing.T, name string, file gitserver.File) string {
 }
 
 func TestLFS(t *testing.T) {
+	t.Parallel()
 	const password = "secret-password"
 	server := gitserver.Start(t, gitserver.Options{Auth: gitserver.Auth{Password: password, Bearer: "secret-bearer"}})
 	repository := server.Create("team/app")

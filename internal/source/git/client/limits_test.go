@@ -24,6 +24,7 @@ func waitFor(t *testing.T, so func() bool) {
 }
 
 func TestLimits(t *testing.T) {
+	t.Parallel()
 	server := gitserver.Start(t, gitserver.Options{})
 	repository := server.Create("app")
 	many := gitserver.Files{"small/a": gitserver.Text("a"), "huge": gitserver.Text(noise(6 << 20))}
@@ -91,6 +92,7 @@ func TestLimits(t *testing.T) {
 
 // A repository that grows commit by commit is begun anew and stays within its limit.
 func TestRepositoryStaysSmall(t *testing.T) {
+	t.Parallel()
 	server := gitserver.Start(t, gitserver.Options{})
 	repository := server.Create("app")
 	client, remote := newClient(t, server, func(o *Options) { o.Limits.RepositoryBytes = 4 << 20 }), Remote{URL: repository.URL}
@@ -107,6 +109,7 @@ func TestRepositoryStaysSmall(t *testing.T) {
 
 // What a process left that was killed in the middle of a fetch does not stop the next one.
 func TestAfterACrash(t *testing.T) {
+	t.Parallel()
 	server := gitserver.Start(t, gitserver.Options{})
 	repository := server.Create("app")
 	first := repository.Commit("main", gitserver.Files{"a": gitserver.Text(noise(1 << 20))})
@@ -153,5 +156,22 @@ func TestSize(t *testing.T) {
 	}
 	if said := strings.Repeat("x", 40); clip(said) != said {
 		t.Error("a short text is cut")
+	}
+}
+
+// A commit that fits, but not beside the one before it.
+func TestOldCommitsMakeRoom(t *testing.T) {
+	t.Parallel()
+	server := gitserver.Start(t, gitserver.Options{})
+	repository := server.Create("app")
+	first := repository.Commit("main", gitserver.Files{"a": gitserver.Text(noise(2 << 20))})
+	second := repository.Commit("main", gitserver.Files{"a": gitserver.Text("2" + noise(3<<20))})
+	client, remote := newClient(t, server, func(o *Options) { o.Limits.RepositoryBytes = 4 << 20 }), Remote{URL: repository.URL}
+	for _, commit := range []string{first, second} {
+		for _, selection := range []Selection{{}, {Paths: []string{"a"}}} {
+			if _, _, err := checkout(t, client, remote, commit, selection); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }

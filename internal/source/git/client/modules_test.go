@@ -19,6 +19,7 @@ func gitmodules(pairs ...string) gitserver.File {
 }
 
 func TestSubmodules(t *testing.T) {
+	t.Parallel()
 	const password = "secret-password"
 	auth := gitserver.Auth{Password: password}
 	server, elsewhere := gitserver.Start(t, gitserver.Options{Auth: auth}), gitserver.Start(t, gitserver.Options{})
@@ -106,6 +107,7 @@ func TestSubmodules(t *testing.T) {
 }
 
 func TestHostileSubmodules(t *testing.T) {
+	t.Parallel()
 	server := gitserver.Start(t, gitserver.Options{})
 	app := server.Create("app")
 	other := server.Create("other")

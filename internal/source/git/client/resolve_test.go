@@ -7,6 +7,7 @@ import (
 )
 
 func TestResolve(t *testing.T) {
+	t.Parallel()
 	server := gitserver.Start(t, gitserver.Options{})
 	repository := server.Create("app")
 	first := repository.Commit("main", gitserver.Files{"a": gitserver.Text("1")})

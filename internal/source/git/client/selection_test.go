@@ -24,6 +24,7 @@ func noise(bytes int) string {
 }
 
 func TestSelection(t *testing.T) {
+	t.Parallel()
 	server := gitserver.Start(t, gitserver.Options{})
 	repository := server.Create("mono")
 	first := repository.Commit("main", gitserver.Files{
@@ -98,6 +99,7 @@ func TestSelection(t *testing.T) {
 
 // Different selections of one commit cost one fetch of the commit, and one of the files that are still missing.
 func TestOneFetch(t *testing.T) {
+	t.Parallel()
 	server := gitserver.Start(t, gitserver.Options{})
 	repository := server.Create("mono")
 	files := gitserver.Files{}
@@ -149,6 +151,7 @@ func TestOneFetch(t *testing.T) {
 
 // Servers that give only what their refs are at, or no partial clones.
 func TestOldServers(t *testing.T) {
+	t.Parallel()
 	for name, options := range map[string]gitserver.Options{
 		"Version0": {OldProtocol: true}, "NoFilter": {NoFilter: true}, "Version0NoFilter": {OldProtocol: true, NoFilter: true},
 	} {

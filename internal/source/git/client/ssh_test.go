@@ -11,6 +11,7 @@ import (
 )
 
 func TestSSH(t *testing.T) {
+	t.Parallel()
 	gitserver.Need(t, "git", "ssh", "/usr/sbin/sshd")
 	server := gitserver.Start(t, gitserver.Options{Auth: gitserver.Auth{Password: "for-lfs-only"}})
 	repository := server.Create("team/app")
