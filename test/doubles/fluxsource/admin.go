@@ -2,6 +2,7 @@ package fluxsource
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"time"
@@ -40,11 +41,15 @@ func (s *Server) admin(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
+	var text []byte
+	if err == nil {
+		text, err = json.Marshal(answer)
+	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	_ = json.NewEncoder(w).Encode(answer) // who does not read it does not want it
+	fmt.Fprintf(w, "%s", text)
 }
 
 // Inject makes a fault the one of its path.
