@@ -38,6 +38,9 @@ func namesArtifacts(t *testing.T, of func(string) string) client.WithWatch {
 		&autov1alpha1.Workspace{
 			ObjectMeta: team("demo"), Spec: autov1alpha1.WorkspaceSpec{Flux: &autov1alpha1.FluxSource{Digest: of("workspace")}},
 		},
+		&autov1alpha1.Workspace{
+			ObjectMeta: team("twin"), Spec: autov1alpha1.WorkspaceSpec{Flux: &autov1alpha1.FluxSource{Digest: of("workspace")}},
+		},
 		&autov1alpha1.Workspace{ObjectMeta: team("local")},
 		&pulumiv1.Program{
 			ObjectMeta: team("p"), Status: pulumiv1.ProgramStatus{Artifact: &pulumiv1.Artifact{Digest: of("program")}},
@@ -65,6 +68,7 @@ func TestEntitled(t *testing.T) {
 		"Own":      {"its spec names it", "demo", "workspace", true},
 		"Other":    {"nothing of its own names it", "demo", "program", false},
 		"Stack":    {"what a Stack keeps is for its own Workspace, through its spec", "demo", "applied", false},
+		"Twin":     {"its spec names it too", "twin", "workspace", true},
 		"Stranger": {"another Workspace names it", "local", "workspace", false},
 		"Empty":    {"no digest", "demo", "", false},
 		"Local":    {"it has no artifact", "local", "", false},
