@@ -46,9 +46,9 @@ const (
 	maxOutput = 16 << 20
 	// killWait is how long output is waited for after a process was killed.
 	killWait = 5 * time.Second
-	// limited starts a program that cannot have more memory or write bigger files. A limit that is there already and
-	// lower stays.
-	limited = `ulimit -d "$1" 2>/dev/null; ulimit -f "$2" 2>/dev/null; shift 2; exec "$@"`
+	// limited starts a program that cannot have more memory or write bigger files, nor leave an image of its memory, with
+	// the secrets in it, when it crashes. A limit that is there already and lower stays.
+	limited = `ulimit -c 0; ulimit -d "$1" 2>/dev/null; ulimit -f "$2" 2>/dev/null; shift 2; exec "$@"`
 )
 
 // run runs git in a process group of its own, which is gone when run returns. Errors of git are a *failure.
