@@ -19,7 +19,17 @@ func made(name string) string {
 // credentials, and the Program. Neither has a pod any more.
 func TestSourceGoesFirst(t *testing.T) {
 	t.Parallel()
-	s := begin(t, "orphans")
+	begin(t, "orphans").sourceGoesFirst(func() {})
+}
+
+// TestSourceAndStoreGoFirst loses what the manager kept of the sources as well: its next pod begins with an empty store.
+func TestSourceAndStoreGoFirst(t *testing.T) {
+	s := begin(t, "bereft")
+	s.sourceGoesFirst(s.restartManager)
+}
+
+func (s *story) sourceGoesFirst(then func()) {
+	s.t.Helper()
 	s.mayManageConfigMaps()
 	host := s.gitHost()
 	commit := s.repository(host, "team/app", yamlProgram("", made("of-git")))
@@ -42,6 +52,7 @@ func TestSourceGoesFirst(t *testing.T) {
 		s.must(s.Client.Delete(s.ctx, object))
 		s.untilGone(object, "to be gone")
 	}
+	then()
 	for _, stack := range []*pulumiv1.Stack{ofGit, ofProgram} {
 		s.must(s.Client.Delete(s.ctx, stack))
 	}

@@ -220,9 +220,11 @@ func (s *story) untilListed(host *stage.GitHost, repository string) {
 // toldOf waits until a Stack ran a commit that the manager is told of.
 func (s *story) toldOf(hooks *webhooks, url string, stack *pulumiv1.Stack, commit string) {
 	s.t.Helper()
+	began := time.Now()
 	s.toldUntil(hooks, url, stack, "to have run commit "+commit, func() bool {
 		return stage.Ready(stack) && stack.Status.LastUpdate.LastSuccessfulCommit == commit
 	})
+	s.t.Logf("it was up to date %.1fs after the webhook", time.Since(began).Seconds())
 }
 
 // toldUntil tells the manager of a push and waits for what comes of it.
