@@ -154,10 +154,8 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 	if o.PodName != "" {
 		runnables = append(runnables, &leaderLabel{client: live, clock: now, log: log.WithName("leader"), namespace: o.PodNamespace, pod: o.PodName})
 	}
-	for _, runnable := range runnables {
-		if err := mgr.Add(runnable); err != nil {
-			return fmt.Errorf("add to the manager: %w", err)
-		}
+	if err := addAll(mgr, runnables); err != nil {
+		return err
 	}
 	if err := addControllers(ctx, mgr, parts{
 		options: o, live: live, clock: now, hub: sessions, metrics: recorder, store: store, missing: missing,
@@ -172,6 +170,16 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 		return err
 	}
 	return mgr.AddReadyzCheck("ping", healthz.Ping)
+}
+
+// addAll adds what runs beside the controllers.
+func addAll(mgr ctrl.Manager, runnables []manager.Runnable) error {
+	for _, runnable := range runnables {
+		if err := mgr.Add(runnable); err != nil {
+			return fmt.Errorf("add to the manager: %w", err)
+		}
+	}
+	return nil
 }
 
 // newTracker makes what follows the Secrets and ConfigMaps that Stacks name.

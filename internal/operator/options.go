@@ -205,6 +205,11 @@ func (o *Options) environment(getenv func(string) string) error {
 		}
 		*field = duration
 	}
+	return errors.Join(append(failures, o.numbers(getenv)...)...)
+}
+
+// numbers reads the numbers of the environment.
+func (o *Options) numbers(getenv func(string) string) (failures []error) {
 	if value := getenv("MAX_CONCURRENT_RECONCILES"); value != "" {
 		number, err := strconv.Atoi(value)
 		if err != nil {
@@ -219,7 +224,7 @@ func (o *Options) environment(getenv func(string) string) error {
 		}
 		o.FluxMaxUntarSize = number
 	}
-	return errors.Join(failures...)
+	return failures
 }
 
 // check refuses what cannot work.
