@@ -18,6 +18,8 @@ IMAGE ?= localhost/gantry:dev
 WORKSPACE_IMAGE ?=
 # How long the cluster tests may take.
 E2E_TIMEOUT ?= 45m
+# What to tell the measurement, as `go run ./test/bench -help` lists it.
+BENCH ?=
 # Which cluster tests to run, as `go test -run` takes it.
 E2E_RUN ?= .
 
@@ -66,10 +68,10 @@ e2e: cluster-up load load-examples load-languages bin/helm bin/flux-crds ## Run 
 		go test ./test/e2e/... -count=1 -timeout $(E2E_TIMEOUT) -v -run '$(E2E_RUN)'
 
 .PHONY: bench
-bench: cluster-up load ## Measure how fast stacks are, and write .cluster/bench.json
+bench: cluster-up load ## Measure how fast stacks are, and write .cluster/bench.json (BENCH='-only git' for a part)
 	@KUBECONFIG=$(EMBEDDED) $(MAKE) --no-print-directory deploy
 	@$(call say,measure)
-	@KUBECONFIG=$(EMBEDDED) PATH="$(CURDIR)/bin:$$PATH" go run ./test/bench
+	@KUBECONFIG=$(EMBEDDED) PATH="$(CURDIR)/bin:$$PATH" go run ./test/bench $(BENCH)
 
 .PHONY: verify
 verify: generate-check format-check lint ## Check generated files, format and lint

@@ -71,7 +71,8 @@ func TestOnlyReferencedSecretsAreWatched(t *testing.T) {
 	)
 	stack := &pulumiv1.Stack{}
 	underWay := func() *pulumiv1.CurrentUpdate {
-		if !c.get(stack, "team", "demo") || stack.Status.CurrentUpdate == nil || c.only("team") == nil || c.only("team").Name != stack.Status.CurrentUpdate.Name {
+		found, update := c.get(stack, "team", "demo"), c.only("team")
+		if !found || stack.Status.CurrentUpdate == nil || update == nil || update.Name != stack.Status.CurrentUpdate.Name {
 			return nil
 		}
 		return stack.Status.CurrentUpdate

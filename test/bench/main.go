@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gantry-operator/gantry/test/e2e/stage"
@@ -17,8 +19,10 @@ import (
 type options struct {
 	cold, warmPerCold, fleet int
 	idle                     time.Duration
-	output                   string
-	enforce, trace           bool
+	// followers are Stacks of so many repositories.
+	followers, repositories int
+	output, only            string
+	enforce, trace          bool
 }
 
 func main() {
@@ -27,6 +31,9 @@ func main() {
 	flag.IntVar(&o.warmPerCold, "warm", 3, "how many warm runs after each cold one")
 	flag.IntVar(&o.fleet, "fleet", 20, "how many stacks are applied at once")
 	flag.DurationVar(&o.idle, "idle", time.Minute, "the idle time of the stacks that are applied at once")
+	flag.IntVar(&o.followers, "followers", 500, "how many stacks follow repositories")
+	flag.IntVar(&o.repositories, "repositories", 10, "how many repositories they follow")
+	flag.StringVar(&o.only, "only", "rounds,processes,fleet,git", "which parts to measure")
 	flag.StringVar(&o.output, "output", ".cluster/bench.json", "where the figures are written")
 	flag.BoolVar(&o.enforce, "enforce", false, "fail if a target is missed")
 	flag.BoolVar(&o.trace, "trace", false, "show where the time of one cold and one warm run goes, and measure nothing else")
@@ -65,16 +72,23 @@ func run(ctx context.Context, kubeconfig string, o options) (err error) {
 
 // measure does everything in one run, and reports.
 func (b *bench) measure(ctx context.Context) error {
-	if err := b.alternate(ctx); err != nil {
+	if err := b.startGit(ctx); err != nil {
 		return err
 	}
-	if err := b.countProcesses(ctx); err != nil {
-		return err
+	parts := []struct {
+		name    string
+		measure func(context.Context) error
+	}{{"rounds", b.alternate}, {"processes", b.countProcesses}, {"fleet", b.runFleet}, {"git", b.countPolls}}
+	only := strings.Split(b.options.only, ",")
+	for _, part := range parts {
+		if !slices.Contains(only, part.name) {
+			continue
+		}
+		if err := part.measure(ctx); err != nil {
+			return err
+		}
 	}
-	if err := b.runFleet(ctx); err != nil {
-		return err
-	}
-	figures := b.raw.figures(b.options.fleet)
+	figures := b.raw.figures(b.options)
 	fmt.Print(figures.table(b.raw))
 	if err := figures.write(b.options.output, b.raw); err != nil {
 		return err

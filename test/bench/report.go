@@ -26,30 +26,42 @@ type raw struct {
 	ManagerMB    float64  `json:"manager_mb"`
 	BusyAgentsMB float64  `json:"agent_mb_before_idle"`
 	IdleAgentsMB float64  `json:"agent_mb_after_idle"`
+	// ColdGit are cold runs of a repository instead of a Program.
+	ColdGit []float64 `json:"cold_git"`
+	// ListsPerInterval is how often the git host was asked for refs in a poll interval, Fetches how many requests for
+	// objects each repository cost, and FollowingMB the memory of the manager meanwhile.
+	ListsPerInterval float64   `json:"lists_per_interval"`
+	Fetches          []float64 `json:"fetches"`
+	FollowingMB      float64   `json:"manager_mb_following"`
 }
 
 // figure is one line of the table.
 type figure struct {
 	key, what     string
 	value, target float64
+	measured      bool
 }
 
 // figures are what the targets are about.
 type figures []figure
 
-// figures works them out.
-func (r raw) figures(fleet int) figures {
+// figures works out those that were measured.
+func (r raw) figures(o options) figures {
 	bareCold := median(r.PodStart) + median(r.BareInit) + median(r.BareFirstUp)
 	bareUp := median(r.BareUp)
-	return figures{
-		{"cold_ratio", "cold: apply to Ready ÷ (bare pod start + bare stack init + bare up)", median(r.Cold) / bareCold, 1.8},
-		{"warm_ratio", "warm: annotation to recorded success ÷ bare up", median(r.Warm) / bareUp, 1.6},
-		{"fleet_ratio", "fleet: all applied at once to all Ready ÷ (number × bare up)", r.Fleet / (float64(fleet) * bareUp), 3.5},
-		{"cli_cold", "pulumi processes of a cold up", most(r.ColdProcesses), 4},
-		{"cli_warm", "pulumi processes of a warm up", most(r.WarmProcesses), 1},
-		{"idle_agent_mb", "memory of a stack's pod after the idle time, MB", r.IdleAgentsMB, 0},
-		{"manager_mb", "memory of the manager with the fleet, MB", r.ManagerMB, 80},
+	rounds, processes, fleet, git := len(r.BareUp) > 0, len(r.ColdProcesses) > 0, r.ManagerMB > 0, len(r.Fetches) > 0
+	all := figures{
+		{"cold_ratio", "cold: apply to Ready ÷ (bare pod start + bare stack init + bare up)", median(r.Cold) / bareCold, 1.8, rounds},
+		{"git_cold_ratio", "cold from git beyond cold from a Program ÷ bare up", (median(r.ColdGit) - median(r.Cold)) / bareUp, 0.3, rounds},
+		{"warm_ratio", "warm: annotation to recorded success ÷ bare up", median(r.Warm) / bareUp, 1.6, rounds},
+		{"fleet_ratio", "fleet: all applied at once to all Ready ÷ (number × bare up)", r.Fleet / (float64(o.fleet) * bareUp), 3.5, fleet && rounds},
+		{"cli_cold", "pulumi processes of a cold up", most(r.ColdProcesses), 4, processes},
+		{"cli_warm", "pulumi processes of a warm up", most(r.WarmProcesses), 1, processes},
+		{"idle_agent_mb", "memory of a stack's pod after the idle time, MB", r.IdleAgentsMB, 0, fleet},
+		{"manager_mb", "memory of the manager with the fleet, MB", r.ManagerMB, 80, fleet},
+		{"polls_per_interval", fmt.Sprintf("ls-remote per interval for %d stacks", o.followers), r.ListsPerInterval, float64(o.repositories), git},
 	}
+	return slices.DeleteFunc(all, func(f figure) bool { return !f.measured })
 }
 
 // missed lists the figures over their target.
@@ -81,6 +93,8 @@ func (f figures) table(r raw) string {
 		median(r.Cold), len(r.Cold), median(r.Warm), len(r.Warm), r.Fleet)
 	fmt.Fprintf(&text, "pulumi processes of the run in which a second count agreed with the agent's log: cold %q, warm %q\n", r.ColdCommands, r.WarmCommands)
 	fmt.Fprintf(&text, "memory of a stack's pod before the idle time was over: %.0f MB\n", r.BusyAgentsMB)
+	fmt.Fprintf(&text, "from git: cold %.2f of %d; of the repositories that many stacks follow each cost at most %.0f requests for objects, and the manager had %.0f MB\n",
+		median(r.ColdGit), len(r.ColdGit), most(r.Fetches), r.FollowingMB)
 	return text.String()
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 func TestMedian(t *testing.T) {
@@ -33,35 +34,46 @@ func sample() raw {
 		PodStart: []float64{1}, BareInit: []float64{0.5}, BareFirstUp: []float64{0.5}, BareUp: []float64{0.5},
 		Cold: []float64{3}, Warm: []float64{1}, Fleet: 20, ManagerMB: 70, IdleAgentsMB: 0,
 		ColdProcesses: []float64{2, 3}, WarmProcesses: []float64{1, 1},
+		ColdGit: []float64{3.1}, ListsPerInterval: 10, Fetches: []float64{2, 1},
 	}
 }
 
+func many() options { return options{fleet: 20, followers: 500, repositories: 10} }
+
 func TestFiguresAreRatiosToTheFloor(t *testing.T) {
 	got := map[string]float64{}
-	for _, figure := range sample().figures(20) {
+	for _, figure := range sample().figures(many()) {
 		got[figure.key] = figure.value
 	}
 	want := map[string]float64{
 		"cold_ratio": 1.5, "warm_ratio": 2, "fleet_ratio": 2, "cli_cold": 3, "cli_warm": 1, "idle_agent_mb": 0, "manager_mb": 70,
+		"git_cold_ratio": 0.2, "polls_per_interval": 10,
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.EquateApprox(0, 1e-9)); diff != "" {
 		t.Errorf("figures (-want +got):\n%s", diff)
 	}
 }
 
 func TestWhatIsOverItsTargetIsNamed(t *testing.T) {
-	figures := sample().figures(20)
+	figures := sample().figures(many())
 	if diff := cmp.Diff([]string{"warm_ratio"}, figures.missed()); diff != "" {
 		t.Errorf("missed (-want +got):\n%s", diff)
 	}
-	if table := figures.table(sample()); strings.Count(table, "over\n") != 1 || strings.Count(table, "OK\n") != 6 {
+	if table := figures.table(sample()); strings.Count(table, "over\n") != 1 || strings.Count(table, "OK\n") != 8 {
 		t.Errorf("the table does not tell what is over:\n%s", table)
+	}
+}
+
+func TestWhatWasNotMeasuredIsNoFigure(t *testing.T) {
+	figures := raw{ListsPerInterval: 10, Fetches: []float64{1}}.figures(many())
+	if len(figures) != 1 || figures[0].key != "polls_per_interval" || len(figures.missed()) > 0 {
+		t.Errorf("figures: %v", figures)
 	}
 }
 
 func TestTheRecordHasTheKeys(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "bench.json")
-	if err := sample().figures(20).write(path, sample()); err != nil {
+	if err := sample().figures(many()).write(path, sample()); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(path)
@@ -72,7 +84,7 @@ func TestTheRecordHasTheKeys(t *testing.T) {
 	if err := json.Unmarshal(text, &record); err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range []string{"cold_ratio", "warm_ratio", "fleet_ratio", "cli_cold", "cli_warm", "idle_agent_mb", "manager_mb", "raw"} {
+	for _, key := range []string{"cold_ratio", "warm_ratio", "fleet_ratio", "cli_cold", "cli_warm", "idle_agent_mb", "manager_mb", "git_cold_ratio", "polls_per_interval", "raw"} {
 		if _, found := record[key]; !found {
 			t.Errorf("no %s in the record", key)
 		}
