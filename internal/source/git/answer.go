@@ -42,13 +42,9 @@ func meaning(err error) string {
 
 // answer is what the consumer is told now.
 func (s *subscription) answer() answer {
-	f := s.follow
-	revision := s.carried
-	if f.known {
-		revision = &f.revision
-	}
-	cause := f.failure()
-	if s.pending() {
+	f, revision, cause := s.follow, s.revision(), s.failure()
+	pending := s.pending()
+	if pending {
 		cause = f.progress()
 	}
 	switch {
@@ -59,16 +55,36 @@ func (s *subscription) answer() answer {
 	case cause == nil:
 		return answer{revision: *revision}
 	}
-	return answer{revision: *revision, err: NewStale(s.pending(), cause)}
+	return answer{revision: *revision, err: NewStale(pending, cause)}
 }
 
-// pending tells whether the poll that the consumer asked for, or the fetch of what it found, has not ended yet.
+// revision is what the consumer has; nil if that is nothing.
+func (s *subscription) revision() *source.Revision {
+	if s.follow.known {
+		return &s.follow.revision
+	}
+	return s.carried
+}
+
+// current tells whether the consumer has what is wanted.
+func (s *subscription) current() bool {
+	revision := s.revision()
+	return revision != nil && revision.Revision == s.follow.commit
+}
+
+// pending tells whether the consumer waits for an answer: to the token that it gave, or to whether what it had is still
+// the newest. It waits for the fetch of what a poll finds, too.
 func (s *subscription) pending() bool {
-	p := s.follow.poll
-	if p == nil || s.needs == 0 {
+	f := s.follow
+	switch {
+	case f.poll == nil:
+		return false
+	case f.poll.ends < s.needs:
+		return true
+	case s.needs == 0 && (f.known || s.carried == nil):
 		return false
 	}
-	return p.ends < s.needs || p.failures == 0 && !s.follow.current() && s.follow.fetch.failures == 0
+	return s.failure() == nil && !s.current()
 }
 
 // progress says what is being done.
@@ -76,17 +92,20 @@ func (f *follow) progress() error {
 	if f.commit == "" {
 		return failure.NewWaiting(pulumiv1.ReasonStackProcessing, "polling %s", f.key.url)
 	}
-	if f.poll != nil && f.current() {
+	if f.fetch == nil && f.poll != nil {
 		return failure.NewWaiting(pulumiv1.ReasonStackProcessing, "polling %s, as was asked for", f.key.url)
 	}
 	return failure.NewWaiting(pulumiv1.ReasonStackProcessing, "fetching commit %.12s of %s", f.commit, f.key.url)
 }
 
-// failure is why there is nothing newer.
-func (f *follow) failure() error {
+// failure is why the consumer has nothing newer.
+func (s *subscription) failure() error {
+	f := s.follow
 	switch {
 	case f.poll != nil && f.poll.err != nil:
 		return failureOf(f.poll.err)
+	case s.current():
+		return nil
 	case f.fetch != nil && f.fetch.err != nil:
 		return failureOf(f.fetch.err)
 	case f.host.failures > 0 && (f.commit == "" || f.fetch != nil && f.fetch.ends == 0):

@@ -158,6 +158,16 @@ func (f *follow) adopt(revision source.Revision) {
 // current tells whether what is wanted is there.
 func (f *follow) current() bool { return f.known && f.revision.Revision == f.commit }
 
+// needed tells whether a consumer does not have what is wanted.
+func (f *follow) needed() bool {
+	for _, s := range f.consumers {
+		if !s.current() {
+			return true
+		}
+	}
+	return false
+}
+
 // subscription is what one consumer wants.
 type subscription struct {
 	follow *follow
@@ -165,7 +175,8 @@ type subscription struct {
 	token  string
 	// needs is the number of the poll that answers the token; zero if none has to.
 	needs int
-	// carried is what the consumer had with another credential; it is good until there is an answer with this one.
+	// carried is what the consumer had before, with another credential or from another manager. It is the consumer's own,
+	// and good until there is something that all are given.
 	carried *source.Revision
 	// told is the last answer.
 	told answer

@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/gantry-operator/gantry/internal/source"
 	"github.com/gantry-operator/gantry/internal/source/git/client"
 )
 
@@ -40,6 +41,10 @@ func (s *story) request() Request {
 	}
 	if s.random.IntN(3) == 0 {
 		r.Selection.Paths = []string{"dir"}
+	}
+	if s.random.IntN(3) == 0 { // it may be lost
+		commit := []string{fmt.Sprintf("c%d", s.random.IntN(s.commits+1)), "pinned0"}[s.random.IntN(2)]
+		r.Last = source.Revision{Revision: commit, Digest: "sha256:" + commit, Content: "tree of " + commit}
 	}
 	return r
 }

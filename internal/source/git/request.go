@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gantry-operator/gantry/internal/source"
 	"github.com/gantry-operator/gantry/internal/source/git/client"
 )
 
@@ -24,6 +25,9 @@ type Request struct {
 	// Token asks for a poll at once, whenever it is another one than the last time; empty asks for none. Until that poll
 	// has ended the answer is a *StaleError that is Pending.
 	Token string
+	// Last is what the consumer was given before the manager started; empty if that is not on record. As long as its
+	// archive is in the store it stands for the commit, for this consumer alone, and is not fetched again.
+	Last source.Revision
 }
 
 // At makes the request be of a full commit id, or of a ref.

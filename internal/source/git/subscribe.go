@@ -11,12 +11,16 @@ func (t *Tracker) subscribe(consumer source.Consumer, key followKey, where place
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.subscriptions[consumer]
-	if s == nil || s.follow.key != key {
+	joins := s == nil || s.follow.key != key
+	if joins {
 		s = t.join(consumer, key, where, r)
 	}
 	t.setInterval(s, r.Every)
 	t.setToken(s, r.Token)
 	s.told = s.answer()
+	if joins {
+		t.settle(s.follow) // the others may be given what was found for this one
+	}
 	return s.told
 }
 
@@ -26,7 +30,11 @@ func (t *Tracker) join(consumer source.Consumer, key followKey, where place, r R
 	if f == nil {
 		f = t.newFollow(key, where, r)
 	}
+	old := t.subscriptions[consumer]
 	s := &subscription{follow: f, every: r.Every}
+	if !f.known {
+		s.carried = carried(old, key, r.Last)
+	}
 	if p := f.poll; p != nil {
 		p.intervals[r.Every]++
 		p.reschedule()
@@ -34,31 +42,32 @@ func (t *Tracker) join(consumer source.Consumer, key followKey, where place, r R
 			s.token = r.Token // this poll answers it
 		}
 	}
-	f.consumers[consumer] = s
-	old := t.subscriptions[consumer]
-	t.subscriptions[consumer] = s
+	f.consumers[consumer], t.subscriptions[consumer] = s, s
+	if f.commit != "" && f.fetch == nil {
+		t.want(f, f.commit)
+	}
 	if old != nil {
-		if !f.known {
-			s.carried = old.carriedTo(key)
-		}
 		t.leave(consumer, old) // only now, so that what both need goes on
 	}
 	t.look()
 	return s
 }
 
-// carriedTo is what a consumer that goes on to another key keeps: with nothing but another credential it is the same
-// repository, and a new token is no reason to have nothing for a while.
-func (s *subscription) carriedTo(key followKey) *source.Revision {
-	had := s.follow.key
-	had.credential = key.credential
-	switch {
-	case had != key:
-		return nil
-	case s.follow.known:
-		return new(s.follow.revision)
+// carried is what a consumer that begins to follow a key has of it already: what it says that it had last, or what it had
+// with another credential. It is the same repository then, and a new token is no reason to have nothing for a while.
+func carried(old *subscription, key followKey, last source.Revision) *source.Revision {
+	var had *source.Revision
+	if old != nil {
+		had = old.revision()
+		key.credential = old.follow.key.credential
 	}
-	return s.carried
+	switch {
+	case had != nil && old.follow.key == key:
+		return new(*had) // that of the other follow may change
+	case old != nil || last.Digest == "" || key.commit != "" && key.commit != last.Revision:
+		return nil
+	}
+	return &last
 }
 
 // setInterval changes how often a consumer asks for a poll.
@@ -138,19 +147,16 @@ func (t *Tracker) newFollow(key followKey, where place, r Request) *follow {
 	}
 	f.host.users++
 	t.follows[key] = f
-	if key.commit != "" {
-		t.want(f, key.commit)
-		return f
-	}
-	f.poll = t.pollOf(f)
-	f.poll.follows[f] = struct{}{}
-	if f.poll.commit != "" {
-		t.want(f, f.poll.commit)
+	f.commit = key.commit
+	if f.commit == "" {
+		f.poll = t.pollOf(f)
+		f.poll.follows[f] = struct{}{}
+		f.commit = f.poll.commit
 	}
 	return f
 }
 
-// want sets the commit that is wanted, and sees to its archive.
+// want sets the commit that is wanted, and sees to its archive if a consumer does not have it.
 func (t *Tracker) want(f *follow, commit string) {
 	f.commit = commit
 	old, key := f.fetch, archiveKey{f.key.remote, commit, f.key.selection}
@@ -158,7 +164,7 @@ func (t *Tracker) want(f *follow, commit string) {
 	if made, is := t.archives[key]; !f.current() && is && t.Store.Has(made.Digest) {
 		f.adopt(made)
 	}
-	if !f.current() {
+	if !f.current() && f.needed() {
 		f.fetch = t.fetchOf(f, key)
 	}
 	if f.late == f.fetch {
@@ -194,11 +200,12 @@ func (t *Tracker) lost(consumer source.Consumer, digest string) {
 		s.carried = nil
 	}
 	f := s.follow
-	if !f.known || f.revision.Digest != digest {
-		return
+	if f.known && f.revision.Digest == digest {
+		f.revision, f.known = source.Revision{}, false
 	}
-	f.revision, f.known = source.Revision{}, false
-	t.want(f, f.commit)
+	if f.commit != "" {
+		t.want(f, f.commit)
+	}
 	t.settle(f)
 	t.look()
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gantry-operator/gantry/internal/artifact"
+	"github.com/gantry-operator/gantry/internal/source"
 	"github.com/gantry-operator/gantry/internal/source/git/client"
 )
 
@@ -253,15 +254,57 @@ func TestNewCredential(t *testing.T) {
 		after(0)
 		w.fake.slow(urlA, time.Second, 0)
 		w.wakes()
-		w.sees("one", renewed, "c1")
+		w.sees("one", renewed, "c1 pending: polling "+urlA)
 		w.sees("other", renewed, "waiting StackProcessing: polling "+urlA)
-		w.sees("two", wrong, "c1")
+		w.sees("two", wrong, "c1 pending: polling "+urlA)
 		w.sees("another", wrong, "waiting StackProcessing: polling "+urlA)
 		after(2 * time.Second)
-		w.wakesAre("another", "other", "two")
+		w.wakesAre("another", "one", "other", "two")
 		w.sees("one", renewed, "c1")
 		w.sees("two", wrong, "c1 stale: the host denies it")
 		w.sees("another", wrong, "terminal SourceUnavailable: the host denies it")
+	})
+}
+
+// After a restart consumers go on with what they had, and nothing is fetched that they have.
+func TestRestart(t *testing.T) {
+	last := func(r Request, commit string) Request {
+		r.Last = source.Revision{Revision: commit, Digest: "sha256:" + commit, Content: "tree of " + commit}
+		return r
+	}
+	inBubble(t, func(w *world) {
+		w.archives.has["sha256:c1"], w.archives.has["sha256:c2"] = true, true
+		const away = "https://away.example/b"
+		w.fake.push(urlA, "c2")
+		w.fake.fail(away, down())
+		one, two, gone := last(branch(urlA), "c2"), last(branch(urlA), "c1"), last(branch(urlC), "lost")
+		w.sees("same", one, "c2 pending: polling "+urlA)
+		w.sees("pinned", last(pinned(urlA, "c1"), "c1"), "c1")
+		w.sees("another", last(pinned(urlA, "c3"), "c1"), "waiting StackProcessing: fetching commit c3 of "+urlA)
+		w.sees("unreachable", last(branch(away), "c1"), "c1 pending: polling "+away)
+		w.sees("lost", gone, "waiting StackProcessing: polling "+urlC)
+		w.fake.push(urlC, "lost")
+		after(0)
+		w.wakesAre("another", "lost", "same", "unreachable")
+		w.sees("same", one, "c2")
+		w.sees("unreachable", last(branch(away), "c1"), "c1 stale: the host is down")
+		w.sees("lost", gone, "lost")
+		w.fetchesAre(map[string]int{urlA + " c3": 1, urlC + " lost": 1})
+
+		t.Log("what one says that it had is given to nobody else")
+		w.sees("older", two, "c1 pending: fetching commit c2 of "+urlA)
+		w.sees("none", branch(urlA), "waiting StackProcessing: fetching commit c2 of "+urlA)
+		w.sees("same", one, "c2")
+		after(0)
+		w.wakesAre("none", "older")
+		w.sees("older", two, "c2")
+		w.fetchesAre(map[string]int{urlA + " c2": 1, urlA + " c3": 1, urlC + " lost": 1})
+
+		t.Log("and is fetched when it is lost")
+		w.archives.lose("sha256:c1")
+		w.sees("pinned", last(pinned(urlA, "c1"), "c1"), "waiting StackProcessing: fetching commit c1 of "+urlA)
+		after(0)
+		w.sees("pinned", last(pinned(urlA, "c1"), "c1"), "c1")
 	})
 }
 
