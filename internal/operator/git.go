@@ -20,6 +20,17 @@ func gitEnvironment() []string {
 	return []string{"PATH", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 }
 
+// environmentOf is what there is of some variables.
+func environmentOf(names []string, getenv func(string) string) []string {
+	var found []string
+	for _, name := range names {
+		if value := getenv(name); value != "" {
+			found = append(found, name+"="+value)
+		}
+	}
+	return found
+}
+
 // newGit makes what follows git repositories. A checkout may be as large as an archive.
 func newGit(o Options, store *artifact.Store, recorder *metrics.Recorder, now clock.WithTicker, log logr.Logger) (*git.Tracker, error) {
 	limits := client.DefaultLimits()

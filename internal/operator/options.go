@@ -183,11 +183,7 @@ func (o *Options) environment(getenv func(string) string) error {
 			*field = value
 		}
 	}
-	for _, name := range gitEnvironment() {
-		if value := getenv(name); value != "" {
-			o.gitEnvironment = append(o.gitEnvironment, name+"="+value)
-		}
-	}
+	o.gitEnvironment = environmentOf(gitEnvironment(), getenv)
 	var failures []error
 	durations := map[string]*time.Duration{
 		"LEADER_ELECTION_LEASE_DURATION": &o.LeaseDuration, "LEADER_ELECTION_RENEW_DEADLINE": &o.RenewDeadline,

@@ -170,13 +170,18 @@ func (t *Tracker) want(f *follow, commit string) {
 	if f.late == f.fetch {
 		f.late = nil
 	}
-	switch {
-	case old == nil || old == f.fetch:
-	case old.running && !f.known:
-		f.late = old
-	default:
-		t.leaveFetch(f, old)
+	if old != f.fetch {
+		t.passOver(f, old)
 	}
+}
+
+// passOver leaves what is wanted no more, but for a fetch that runs while there is nothing at all.
+func (t *Tracker) passOver(f *follow, old *fetch) {
+	if old != nil && old.running && !f.known {
+		f.late = old
+		return
+	}
+	t.leaveFetch(f, old)
 	if f.known {
 		t.leaveFetch(f, f.late)
 		f.late = nil
