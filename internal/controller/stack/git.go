@@ -77,6 +77,9 @@ func (r *Reconciler) gitRequest(ctx context.Context, stack *pulumiv1.Stack) (git
 		Every:     max(minResync, schedule.Seconds(stack.Spec.ResyncFrequencySeconds)),
 	}
 	wanted.At(spec.Commit + spec.Branch) // one of them is given, and either may be an id
+	if record, revision := lastSource(stack); record != nil && record.Origin == gitOrigin(spec) {
+		wanted.Last = source.Revision{Revision: revision, Digest: record.Digest, Content: record.Content}
+	}
 	if last := lastUpdate(stack); last == nil || last.ReconcileRequest != request(stack) {
 		wanted.Token = request(stack)
 	}

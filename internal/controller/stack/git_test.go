@@ -104,6 +104,20 @@ func (c *cluster) says(kind string) string {
 	return ""
 }
 
+// What ran last is told to the tracker, which a restart makes forget everything.
+func TestGitTellsWhatRanLast(t *testing.T) {
+	c := ran(t)
+	want := source.Revision{Revision: commitA, Digest: digestA}
+	if diff := cmp.Diff(want, c.asked().Last); diff != "" {
+		t.Errorf("of what ran last it is told (-want +got):\n%s", diff)
+	}
+	c.edit(func(s *pulumiv1.Stack) { s.Spec.Branch = "other" })
+	c.reconcile()
+	if last := c.asked().Last; last != (source.Revision{}) {
+		t.Errorf("of another branch it is told %v", last)
+	}
+}
+
 func TestGitFollowsABranch(t *testing.T) {
 	c := newCluster(t, fromGit(func(s *pulumiv1.Stack) { s.Spec.ResyncFrequencySeconds = 90 }))
 	c.git().err = failure.NewWaiting(pulumiv1.ReasonStackProcessing, "fetching commit aaaa")
