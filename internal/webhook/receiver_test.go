@@ -374,13 +374,16 @@ func TestReceiverRefuses(t *testing.T) {
 }
 
 func TestReceiverRefusesTwoSignatures(t *testing.T) {
-	r := newRig(t)
-	request := httptest.NewRequest(http.MethodPost, Path+"generic", strings.NewReader(genericPush))
-	request.Header["X-Signature"] = []string{"sha256=" + sign("another key", genericPush), "sha256=" + sign(oldKey, genericPush)}
-	answer := httptest.NewRecorder()
-	r.ServeHTTP(answer, request)
-	if answer.Code != http.StatusUnauthorized || len(r.poker.keys) > 0 {
-		t.Errorf("answered %d, poked %v", answer.Code, r.poker.keys)
+	right, wrong := "sha256="+sign(oldKey, genericPush), "sha256="+sign("another key", genericPush)
+	for _, signatures := range [][]string{{wrong, right}, {right, wrong}, {right, right}} {
+		r := newRig(t)
+		request := httptest.NewRequest(http.MethodPost, Path+"generic", strings.NewReader(genericPush))
+		request.Header["X-Signature"] = signatures
+		answer := httptest.NewRecorder()
+		r.ServeHTTP(answer, request)
+		if answer.Code != http.StatusUnauthorized || len(r.poker.keys) > 0 {
+			t.Errorf("%q is answered with %d, poked %v", signatures, answer.Code, r.poker.keys)
+		}
 	}
 }
 
@@ -453,7 +456,7 @@ func TestReceiverLimits(t *testing.T) {
 // TestReceiverReadsNoMoreThanItMust shows what strangers cannot make the manager hold.
 func TestReceiverReadsNoMoreThanItMust(t *testing.T) {
 	r := newRig(t)
-	r.post(Path+"github", map[string]string{"X-GitHub-Event": "push", "X-Hub-Signature-256": "sha256=short"}, unread{t})
+	r.post(Path+"github", map[string]string{"X-GitHub-Event": "push", "X-Hub-Signature-256": "sha256=0011"}, unread{t})
 
 	request := httptest.NewRequest(http.MethodPost, Path+"generic", unread{t})
 	request.Header.Set("X-Signature", "sha256="+sign(oldKey, genericPush))
