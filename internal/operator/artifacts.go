@@ -3,7 +3,9 @@ package operator
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -13,6 +15,7 @@ import (
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/internal/artifact"
 	"github.com/gantry-operator/gantry/internal/artifact/pack"
+	"github.com/gantry-operator/gantry/internal/controller/update"
 	"github.com/gantry-operator/gantry/internal/hub"
 )
 
@@ -22,7 +25,8 @@ func newStore(o Options, live artifact.Live) (*artifact.Store, error) {
 		artifact.WithLimits(pack.Limits{Bytes: o.ArtifactMaxSize.Value(), Files: o.ArtifactMaxFiles}))
 }
 
-// entitled tells whether a Workspace's pod may have an artifact: its spec names it, or its operation does.
+// entitled tells whether a Workspace's pod may have an artifact: its spec names it, or its operation does, by what the hub
+// knows, or by what is on record of the operation that another manager gave it.
 func entitled(cached client.Reader, sessions *hub.Hub) func(context.Context, types.NamespacedName, string) bool {
 	return func(ctx context.Context, name types.NamespacedName, digest string) bool {
 		if sessions.Fetches(name, digest) {
@@ -32,8 +36,21 @@ func entitled(cached client.Reader, sessions *hub.Hub) func(context.Context, typ
 		if err := cached.Get(ctx, name, workspace); err != nil {
 			return false
 		}
-		return workspace.Spec.Flux != nil && workspace.Spec.Flux.Digest == digest
+		if workspace.Spec.Flux != nil && workspace.Spec.Flux.Digest == digest {
+			return true
+		}
+		var updates autov1alpha1.UpdateList
+		err := cached.List(ctx, &updates, client.InNamespace(name.Namespace), client.MatchingFields{update.IndexWorkspaceName: name.Name})
+		return err == nil && slices.ContainsFunc(updates.Items, func(u autov1alpha1.Update) bool { return runsFrom(&u) == digest })
 	}
+}
+
+// runsFrom is the artifact of an Update's operation, if that is not over.
+func runsFrom(u *autov1alpha1.Update) string {
+	if meta.IsStatusConditionTrue(u.Status.Conditions, autov1alpha1.UpdateConditionTypeComplete) {
+		return ""
+	}
+	return u.Status.Digest
 }
 
 // named lists the artifacts that objects name, and those of operations under way. A Stack names what it applied last, so
@@ -43,7 +60,8 @@ func named(cached client.Reader, sessions *hub.Hub) artifact.Live {
 		var workspaces autov1alpha1.WorkspaceList
 		var programs pulumiv1.ProgramList
 		var stacks pulumiv1.StackList
-		for _, list := range []client.ObjectList{&workspaces, &programs, &stacks} {
+		var updates autov1alpha1.UpdateList
+		for _, list := range []client.ObjectList{&workspaces, &programs, &stacks, &updates} {
 			if err := cached.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
 				return nil, fmt.Errorf("list what names artifacts: %w", err)
 			}
@@ -61,6 +79,9 @@ func named(cached client.Reader, sessions *hub.Hub) artifact.Live {
 		}
 		for i := range stacks.Items {
 			digests = append(digests, kept(&stacks.Items[i].Status)...)
+		}
+		for i := range updates.Items {
+			digests = append(digests, runsFrom(&updates.Items[i]))
 		}
 		all := map[string]bool{}
 		for _, digest := range digests {

@@ -21,6 +21,7 @@ import (
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/internal/artifact"
+	"github.com/gantry-operator/gantry/internal/controller/update"
 	"github.com/gantry-operator/gantry/internal/hub"
 )
 
@@ -34,7 +35,7 @@ func namesArtifacts(t *testing.T, of func(string) string) client.WithWatch {
 		t.Fatal(err)
 	}
 	record := func(name string) *pulumiv1.SourceRecord { return &pulumiv1.SourceRecord{Digest: of(name)} }
-	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(
+	return fake.NewClientBuilder().WithScheme(scheme).WithIndex(&autov1alpha1.Update{}, update.IndexWorkspaceName, workspaceName).WithObjects(
 		&autov1alpha1.Workspace{
 			ObjectMeta: team("demo"), Spec: autov1alpha1.WorkspaceSpec{Flux: &autov1alpha1.FluxSource{Digest: of("workspace")}},
 		},
@@ -42,6 +43,15 @@ func namesArtifacts(t *testing.T, of func(string) string) client.WithWatch {
 			ObjectMeta: team("twin"), Spec: autov1alpha1.WorkspaceSpec{Flux: &autov1alpha1.FluxSource{Digest: of("workspace")}},
 		},
 		&autov1alpha1.Workspace{ObjectMeta: team("local")},
+		&autov1alpha1.Workspace{ObjectMeta: team("git")},
+		&autov1alpha1.Update{
+			ObjectMeta: team("runs"), Spec: autov1alpha1.UpdateSpec{WorkspaceName: "git"}, Status: autov1alpha1.UpdateStatus{Digest: of("fetched")},
+		},
+		&autov1alpha1.Update{
+			ObjectMeta: team("ran"), Spec: autov1alpha1.UpdateSpec{WorkspaceName: "git"}, Status: autov1alpha1.UpdateStatus{
+				Digest: of("unused"), Conditions: []metav1.Condition{{Type: autov1alpha1.UpdateConditionTypeComplete, Status: metav1.ConditionTrue}},
+			},
+		},
 		&pulumiv1.Program{
 			ObjectMeta: team("p"), Status: pulumiv1.ProgramStatus{Artifact: &pulumiv1.Artifact{Digest: of("program")}},
 		},
@@ -72,6 +82,9 @@ func TestEntitled(t *testing.T) {
 		"Stranger": {"another Workspace names it", "local", "workspace", false},
 		"Empty":    {"no digest", "demo", "", false},
 		"Local":    {"it has no artifact", "local", "", false},
+		"Running":  {"its operation was given it, perhaps by another manager", "git", "fetched", true},
+		"Over":     {"the operation is over", "git", "unused", false},
+		"NotIts":   {"another Workspace's operation runs from it", "demo", "fetched", false},
 		"Unknown":  {"there is no such Workspace", "nobody", "workspace", false},
 	}
 	for name, tc := range cases {
@@ -97,7 +110,7 @@ func TestWhatIsNamedIsKept(t *testing.T) {
 	}
 	digests := map[string]string{}
 	first := open(nil)
-	for _, name := range []string{"workspace", "program", "applied", "tried", "running", "unused"} {
+	for _, name := range []string{"workspace", "program", "applied", "tried", "running", "fetched", "unused"} {
 		digest, err := first.Put(t.Context(), []byte(name))
 		if err != nil {
 			t.Fatal(err)
@@ -124,9 +137,9 @@ func TestWhatIsNamedIsKept(t *testing.T) {
 		later time.Duration
 		want  []string
 	}{
-		{0, []string{"applied", "program", "running", "tried", "unused", "workspace"}},
-		{time.Hour, []string{"applied", "program", "running", "tried", "workspace"}},
-		{24 * time.Hour, []string{"applied", "program", "running", "tried", "workspace"}},
+		{0, []string{"applied", "fetched", "program", "running", "tried", "unused", "workspace"}},
+		{time.Hour, []string{"applied", "fetched", "program", "running", "tried", "workspace"}},
+		{24 * time.Hour, []string{"applied", "fetched", "program", "running", "tried", "workspace"}},
 	} {
 		now.Step(phase.later)
 		swept, err := open(named(cached, noSessions())).Sweep(t.Context())
@@ -141,7 +154,7 @@ func TestWhatIsNamedIsKept(t *testing.T) {
 
 // Not knowing what is named is no reason to remove anything.
 func TestNothingIsSweptBlindly(t *testing.T) {
-	for _, unknown := range []client.ObjectList{&autov1alpha1.WorkspaceList{}, &pulumiv1.ProgramList{}, &pulumiv1.StackList{}} {
+	for _, unknown := range []client.ObjectList{&autov1alpha1.WorkspaceList{}, &pulumiv1.ProgramList{}, &pulumiv1.StackList{}, &autov1alpha1.UpdateList{}} {
 		broken := interceptor.NewClient(namesArtifacts(t, func(string) string { return "" }), interceptor.Funcs{
 			List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
 				if cmp.Equal(list, unknown) {

@@ -120,6 +120,9 @@ type UpdateStatus struct {
 	// podUID is the pod the operation was given to. An operation is never given to a second one.
 	// +optional
 	PodUID string `json:"podUID,omitempty"`
+	// digest of the archive that the operation runs from, as "sha256:<hex>"; absent where it runs from none.
+	// +optional
+	Digest string `json:"digest,omitempty"`
 	// progress of the operation while it runs.
 	// +optional
 	Progress *UpdateProgress `json:"progress,omitempty"`

@@ -455,3 +455,31 @@ func TestGitTakesOverTheWorkspace(t *testing.T) {
 		t.Errorf("git is %v, the archive %v", workspace.Spec.Git, workspace.Spec.Flux)
 	}
 }
+
+// A manager that lost its disk fetches what a pod may be waiting for, and not something newer.
+func TestGitRestoresWhatRuns(t *testing.T) {
+	c := newCluster(t, fromGit())
+	c.has(commitA, digestA, "tree-a")
+	c.reconcile()
+	update := c.updates()[0]
+	update.Status.PodUID = "pod"
+	if err := c.client.Status().Update(t.Context(), &update); err != nil {
+		t.Fatal(err)
+	}
+	c.has(commitB, digestB, "tree-b")
+	c.reconcile()
+	if asked := c.asked(); asked.Ref != "main" || asked.Commit != "" {
+		t.Errorf("with the archive there it asks for %+v", asked)
+	}
+	clear(c.r.Artifacts.(archives))
+	c.reconcile()
+	if asked := c.asked(); asked.Ref != "" || asked.Commit != commitA {
+		t.Errorf("without the archive it asks for %+v", asked)
+	}
+	c.has(commitA, digestA, "tree-a")
+	c.finish("", nil)
+	c.reconcile()
+	if asked := c.asked(); asked.Ref != "main" {
+		t.Errorf("after the operation it asks for %+v", asked)
+	}
+}

@@ -37,6 +37,7 @@ func (r *Reconciler) observe(ctx context.Context, stack *pulumiv1.Stack) (Observ
 		return o, err
 	}
 	if o.Update != nil && o.Update.Status.PodUID != "" {
+		r.restore(ctx, o.Stack)
 		return o, nil // an operation runs: nothing else is looked at before it is over
 	}
 	if err := invalidSpec(o.Stack); err != nil {

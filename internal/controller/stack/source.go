@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
@@ -107,6 +108,28 @@ func (r *Reconciler) standIn(stack *pulumiv1.Stack, source Source, err error) (S
 		known.Pending = err.Error()
 	}
 	return known, nil
+}
+
+// restore has the archive fetched again of an operation that runs, if the store has lost it: its pod may not have got it
+// yet. A Program's is the Program controller's. Where it cannot be had, the pod says so.
+func (r *Reconciler) restore(ctx context.Context, stack *pulumiv1.Stack) {
+	current, name := stack.Status.CurrentUpdate, client.ObjectKeyFromObject(stack)
+	if current == nil || current.Source == nil || r.Artifacts.Has(current.Source.Digest) {
+		return
+	}
+	var err error
+	switch {
+	case usesGit(&stack.Spec) && git.IsCommit(current.Commit):
+		var wanted git.Request
+		if wanted, err = r.gitRequest(ctx, stack); err == nil {
+			wanted.Ref, wanted.Token = "", ""
+			wanted.At(current.Commit)
+			_, err = r.Git.Observe(consumer(name), wanted)
+		}
+	case stack.Spec.FluxSource != nil:
+		_, err = r.resolveFlux(ctx, stack)
+	}
+	ctrl.LoggerFrom(ctx).V(1).Info("The archive of a running operation is not in the store", "digest", current.Source.Digest, "fetching", fmt.Sprint(err))
 }
 
 // lastSource is the source of the update under way, or else of the last one, and what its revision is called now.

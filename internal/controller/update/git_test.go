@@ -68,6 +68,9 @@ func TestAWorkspaceRunsItsOwnRepository(t *testing.T) {
 	if got := agent.given["uid-u"].GetSource().GetArtifact(); got.GetDigest() != sum || got.GetDir() != "infra" || got.GetUrl() != "https://hub/"+sum || got.GetForeign() {
 		t.Errorf("it runs %v", got)
 	}
+	if got := w.find("u").Status.Digest; got != sum {
+		t.Errorf("the archive on record is %q", got)
+	}
 	w.reconcile("u")
 	if len(w.git.followed) != 0 {
 		t.Errorf("the repository goes on being polled: %v", w.git.followed)

@@ -81,7 +81,7 @@ func TestFromNothingToOutputs(t *testing.T) {
 	w.only("u", "Complete=True/Updated", "Failed=False/UpdateSucceeded", "Progressing=False/Complete", "Ready=True/UpdateSucceeded")
 	update := w.get("u")
 	want := autov1alpha1.UpdateStatus{
-		ObservedGeneration: 1, PodUID: string(podUID), Message: "all done", Permalink: "https://pulumi/1",
+		ObservedGeneration: 1, PodUID: string(podUID), Digest: sum, Message: "all done", Permalink: "https://pulumi/1",
 		StartTime: seconds(epoch().Add(time.Second)), EndTime: seconds(epoch().Add(time.Minute)),
 		Outputs: "u-stack-outputs", ProjectInfo: &autov1alpha1.ProjectInfo{Name: "demo", Runtime: "yaml"},
 		Changes: map[string]int32{"create": 2}, Conditions: update.Status.Conditions,

@@ -61,6 +61,7 @@ func statusOf(o Observed, s Step, kept keptOutputs, now time.Time) autov1alpha1.
 		StartTime:          old.StartTime,
 		Permalink:          old.Permalink,
 		PodUID:             old.PodUID,
+		Digest:             old.Digest,
 		Message:            conditions.Bound(s.Message),
 	}
 	var v verdict
@@ -72,13 +73,14 @@ func statusOf(o Observed, s Step, kept keptOutputs, now time.Time) autov1alpha1.
 		v = over(ReasonFailed, ReasonFailed, s.Reason, s.Message)
 	case Start:
 		status.PodUID, status.StartTime = string(o.Session.PodUID), seconds(now)
+		status.Digest = s.Operation.GetSource().GetArtifact().GetDigest()
 		v = underWay(metav1.ConditionTrue, s)
 	case Resume, Follow, Cancel:
 		status.Progress = old.Progress // the last that was known, while the agent is away
 		recordProgress(&status, o.State.Progress)
 		v = underWay(metav1.ConditionTrue, s)
 	case Wait, Tidy, Expire: // of which only Wait gets here
-		status.PodUID, status.StartTime = "", nil
+		status.PodUID, status.StartTime, status.Digest = "", nil, ""
 		v = underWay(metav1.ConditionFalse, s)
 	}
 	want := append(v.conditions(o.Update.Generation), conditions.FieldsIgnored(ignored(o.Update.Spec), o.Update.Generation)...)
