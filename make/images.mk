@@ -123,7 +123,7 @@ bin/images/gantry-e2e/index.json: $(E2E_LAYERS) bin/imagetool
 # no other backend than Pulumi Cloud; what these know beside it are the addresses of the double and its console.
 EXAMPLE_LAYERS := bin/layers/base.tar bin/layers/node.tar bin/layers/pulumi.tar bin/layers/doubles.tar
 EXAMPLE_CLOUD := --env PULUMI_BACKEND_URL=http://pulumi-cloud.pulumi-cloud-double.svc.cluster.local --env PULUMI_CONSOLE_DOMAIN=console.pulumi.test
-EXAMPLE_IMAGES := bin/images/example-pulumi bin/images/example-app bin/images/example-nginx
+EXAMPLE_IMAGES := bin/images/example-pulumi bin/images/example-app bin/images/example-nginx bin/images/example-busybox
 
 .PHONY: load-examples
 load-examples: $(EXAMPLE_IMAGES:%=%/index.json) bin/cluster
@@ -142,3 +142,6 @@ bin/images/example-app/index.json: make/images.mk $(EXAMPLE_LAYERS) bin/layers/a
 # What a Deployment of the examples runs only has to start.
 bin/images/example-nginx/index.json: bin/layers/pause.tar bin/imagetool
 	@bin/imagetool image $(@D) --name docker.io/library/nginx:1.27-alpine --user 65535:65535 --entrypoint /pause --layer $<
+
+bin/images/example-busybox/index.json: make/images.mk bin/layers/base.tar bin/imagetool
+	@bin/imagetool image $(@D) --name docker.io/library/busybox:latest --user 1000:1000 --env $(SYSTEM_PATH) --layer bin/layers/base.tar

@@ -90,6 +90,44 @@ func TestTypeScriptIsInstalledOncePerLockFile(t *testing.T) {
 	}
 }
 
+func TestAHalfInstallationIsRemovedBeforeTheNext(t *testing.T) {
+	p := newPod(t, cliDouble(t))
+	p.release()
+	program := map[string]string{"Pulumi.yaml": "name: demo\nruntime: nodejs\n", "package.json": "{}"}
+	source := p.store.put(t, program, "")
+	left := "workspace/node_modules/.half"
+	fail := func(uid string, source *operation.Source) {
+		t.Helper()
+		if err := os.WriteFile(p.home("broken"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if result := p.hub.run(up(uid, source)); result.GetReason() != operation.ReasonInstallationFailed {
+			t.Fatalf("reason %s: %s", result.GetReason(), result.GetMessage())
+		}
+		if err := os.Remove(p.home("broken")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fail("one", source)
+	if err := os.Mkdir(filepath.Join(p.share, "workspace/node_modules"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p.write(left, "what npm fell over")
+	wantSuccess(t, p.hub.run(up("two", source)))
+	if _, err := os.Stat(filepath.Join(p.share, left)); !os.IsNotExist(err) {
+		t.Errorf("the half installation is still there (%v)", err)
+	}
+
+	// What the source brings is not touched.
+	program["node_modules/mine/index.js"] = "mine"
+	source = p.store.put(t, program, "")
+	fail("three", source)
+	wantSuccess(t, p.hub.run(up("four", source)))
+	if got := p.read("workspace/node_modules/mine/index.js"); got != "mine" {
+		t.Errorf("the source's own module is %q", got)
+	}
+}
+
 func TestInstallationsThatFailAreToldInTheToolsOwnWords(t *testing.T) {
 	p, _, files := withNPM(t)
 	cases := map[string]struct {
@@ -142,7 +180,10 @@ func TestAMissingPluginIsNamedWithWhereItWasLookedFor(t *testing.T) {
 	if result.GetOutcome() != operation.Outcome_FAILED || result.GetReason() != operation.ReasonFailed {
 		t.Fatalf("outcome %v, reason %s: %s", result.GetOutcome(), result.GetReason(), result.GetMessage())
 	}
-	for _, want := range []string{"nobody", "1.2.3", "404"} {
+	if message := result.GetMessage(); !strings.HasPrefix(message, "error resolving type of resource missing: ") || strings.Contains(message, "\x1b") {
+		t.Errorf("the message does not begin with the error, or has colours: %q", message)
+	}
+	for _, want := range []string{"pulumi-resource-nobody", "v1.2.3", server.URL} {
 		if !strings.Contains(result.GetMessage(), want) {
 			t.Errorf("the message lacks %q: %s", want, result.GetMessage())
 		}

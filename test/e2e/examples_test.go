@@ -3,6 +3,8 @@ package e2e
 import (
 	"bytes"
 	"errors"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,7 +19,6 @@ import (
 	"sigs.k8s.io/yaml"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
-	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/test/doubles/pulumicloud"
 	"github.com/gantry-operator/gantry/test/e2e/stage"
 )
@@ -55,7 +56,8 @@ spec:
 // exampleStory tells of one example after another in the namespace that they name.
 type exampleStory struct {
 	*story
-	made []client.Object
+	cloud string
+	made  []client.Object
 }
 
 // TestPublishedExamples applies PKO's published examples as a user would, unchanged, with what they presuppose:
@@ -65,28 +67,30 @@ type exampleStory struct {
 //     container brings it. Their environment names the double of Pulumi Cloud as the backend, in the place of the public
 //     one, which is what pulumi uses where nothing is said: a stand-in for the internet, not a change of the examples.
 //     nginx is an image that does nothing. The program in pulumi-and-app is written in YAML, not Python;
-//   - the random provider and the Kubernetes provider: stand-ins, of which the latter does not await the rollout.
+//   - the random provider and the Kubernetes provider: stand-ins, of which the latter does not await the rollout;
+//   - the git host that they name, with a repository that has the same paths, which the manager reaches by a proxy. While
+//     the manager has that, no other story is told.
 //
-// What needs a git host says, for now, that it is not supported. Flux's source-controller is a double.
+// Flux's source-controller is a double.
 func TestPublishedExamples(t *testing.T) {
 	if _, err := os.Stat(examples); err != nil {
 		t.Skipf("NOT PROVEN: PKO's examples are not at %s", examples)
 	}
-	t.Parallel()
 	e := &exampleStory{story: &story{Namespace: &stage.Namespace{Stage: connect(t), Name: published}, t: t, ctx: t.Context()}}
 	t.Cleanup(e.leave)
 	e.startCloud()
+	t.Run("git", func(t *testing.T) { e.in(t).fromGit() })
+	t.Parallel()
 	t.Run("program-source", func(t *testing.T) { e.in(t).programSource() })
 	t.Run("custom-source", func(t *testing.T) { e.in(t).customSource() })
 	t.Run("preview-demo", func(t *testing.T) { e.in(t).previewDemo() })
 	t.Run("flux-source", func(t *testing.T) { e.in(t).fluxSource() })
-	t.Run("not-supported", func(t *testing.T) { e.in(t).notSupported() })
 }
 
 // in tells a chapter of the story in a test of its own.
 func (e *exampleStory) in(t *testing.T) *exampleStory {
 	t.Helper()
-	chapter := &exampleStory{story: &story{Namespace: e.Namespace, t: t, ctx: t.Context()}}
+	chapter := &exampleStory{story: &story{Namespace: e.Namespace, t: t, ctx: t.Context()}, cloud: e.cloud}
 	t.Cleanup(func() { e.made = append(e.made, chapter.made...) })
 	return chapter
 }
@@ -107,6 +111,25 @@ func (e *exampleStory) startCloud() {
 		StringData: map[string]string{"accessToken": pulumicloud.Token},
 	})
 	e.until(pod, "to answer", func() bool { return stage.PodReady(pod) })
+	addresses, err := e.Forward(e.ctx, pod, 8080)
+	e.must(err)
+	e.cloud = "http://" + addresses[0]
+}
+
+// callCloud asks the double of Pulumi Cloud for something, as the examples' user.
+func (e *exampleStory) callCloud(method, path, body string) {
+	e.t.Helper()
+	request, err := http.NewRequestWithContext(e.ctx, method, e.cloud+path, strings.NewReader(body))
+	e.must(err)
+	request.Header.Set("Authorization", "token "+pulumicloud.Token)
+	response, err := http.DefaultClient.Do(request)
+	e.must(err)
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	e.must(err)
+	if response.StatusCode >= http.StatusBadRequest {
+		e.t.Fatalf("%s %s: %s", method, path, answer)
+	}
 }
 
 // make makes an object that is removed when the story ends.
@@ -232,36 +255,4 @@ func (e *exampleStory) previewDemo() {
 	if *deployment.Spec.Replicas != 2 {
 		e.t.Errorf("the preview made %d replicas", *deployment.Spec.Replicas)
 	}
-}
-
-// notSupported applies what needs a source that cannot be had yet, or has a gap to fill in, and reads that it is said.
-func (e *exampleStory) notSupported() {
-	e.apply("git-source/stack.yaml", "structured-config/inline-config.yaml", "structured-config/configmap-config.yaml")
-	for name, words := range map[string]string{
-		"random-yaml-git": "git sources",
-		// The organization is for the reader to fill in. With it they would say the same as the first.
-		"structured-config-inline": "<your-org>/aws-ts-s3-folder/dev", "structured-config-configmap": "<your-org>/aws-ts-s3-folder/dev",
-	} {
-		stack := e.Stack(name)
-		e.until(stack, "to say that it is not supported", func() bool {
-			stalled := stage.Condition(stack.Status.Conditions, autov1alpha1.ConditionTypeStalled)
-			return stalled.Reason == pulumiv1.ReasonSpecInvalid && strings.Contains(stalled.Message, words)
-		})
-	}
-	objects, err := stage.Manifests(filepath.Join(examples, "custom-workspace/workspace.yaml"))
-	e.must(err)
-	for _, object := range objects {
-		if git, given, err := unstructured.NestedMap(object.Object, "spec", "git"); given && err == nil {
-			// The one change: the example has a field that PKO's own definition does not know either.
-			git["ref"] = git["revision"]
-			delete(git, "revision")
-			e.must(unstructured.SetNestedMap(object.Object, git, "spec", "git"))
-		}
-		e.must(e.Apply(e.ctx, object, published))
-		e.made = append(e.made, object)
-	}
-	workspace := e.Workspace("random-yaml-1e2fc47")
-	e.until(workspace, "to be Ready, asleep", func() bool {
-		return stage.Condition(workspace.Status.Conditions, autov1alpha1.ConditionTypeReady).Status == metav1.ConditionTrue
-	})
 }

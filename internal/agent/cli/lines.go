@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"regexp"
 	"strings"
 )
 
@@ -56,6 +57,7 @@ func (l *lines) flush() {
 func (l *lines) line(line []byte) {
 	line = bytes.TrimSuffix(line, []byte("\r"))
 	l.emit(bytes.Clone(line))
+	line = colour.ReplaceAll(line, nil)
 	l.kept = append(l.kept, string(line[:min(len(line), maxKeptLine)]))
 	if len(l.kept) > maxKept {
 		l.kept = l.kept[1:]
@@ -64,6 +66,9 @@ func (l *lines) line(line []byte) {
 
 // tail is the last lines.
 func (l *lines) tail() string { return strings.Join(l.kept, "\n") }
+
+// colour is how a terminal is told of colours, which some language hosts do whatever they are asked for.
+var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
 const (
 	maxLine     = 64 << 10

@@ -47,6 +47,18 @@ func Of(dir string, project *workspace.Project) (Set, error) {
 	}
 }
 
+// Target is the directory, in the program's, that an installation makes; empty where it makes none that is known.
+func Target(project *workspace.Project) string {
+	switch project.Runtime.Name() {
+	case "nodejs":
+		return "node_modules"
+	case "python":
+		return virtualenv(project.Runtime.Options())
+	default:
+		return ""
+	}
+}
+
 // projectFiles say which language and tools it is.
 func projectFiles() []string { return []string{"Pulumi.yaml", "Pulumi.yml", "Pulumi.json"} }
 

@@ -14,13 +14,9 @@ func ofPython(dir string, options map[string]any) (Set, error) {
 	if tool, given := options["toolchain"]; given && tool != "pip" || hasAny(dir, "pyproject.toml", "setup.py", "setup.cfg", "Pipfile") {
 		return Set{}, nil
 	}
-	target := ""
-	if name, given := options["virtualenv"]; given {
-		text, ok := name.(string)
-		if !ok || !filepath.IsLocal(text) {
-			return Set{}, nil
-		}
-		target = filepath.Clean(text)
+	target := virtualenv(options)
+	if _, given := options["virtualenv"]; given && target == "" {
+		return Set{}, nil
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "requirements.txt"))
 	if os.IsNotExist(err) || err == nil && !onlyPackages(string(text)) {
@@ -34,6 +30,15 @@ func ofPython(dir string, options map[string]any) (Set, error) {
 		return Set{}, err
 	}
 	return Set{Key: s.String(), Dir: target}, nil
+}
+
+// virtualenv is the directory of packages that the project names; empty for none, or one outside of the program's.
+func virtualenv(options map[string]any) string {
+	name, ok := options["virtualenv"].(string)
+	if !ok || !filepath.IsLocal(name) || filepath.Clean(name) == "." {
+		return ""
+	}
+	return filepath.Clean(name)
 }
 
 // onlyPackages tells that requirements name packages of an index or of a URL, and no files or folders.

@@ -35,8 +35,15 @@ func (r *Runner) install(ctx context.Context, run *run) error {
 	if done || err != nil {
 		return err
 	}
+	half, err := r.begin(dir, dependencies.Target(project.Settings))
+	if err != nil {
+		return err
+	}
 	if err := r.process(ctx, run, cli.Command{Args: cli.InstallArgs(), What: installing}); err != nil {
 		return err
+	}
+	if err := os.Remove(half); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("mark what was done: %w", err)
 	}
 	kept, err := r.installed().Keep(set, dir, project.Settings)
 	if err != nil {
@@ -73,6 +80,23 @@ func (r *Runner) needed(run *run, dir, mark string) (set dependencies.Set, done 
 	return set, true, markAs(mark, set.Key)
 }
 
+// begin removes what an installation left that did not come to its end, over which npm would fall, and leaves a mark until
+// this one has. A directory that the source brings is never removed.
+func (r *Runner) begin(dir, target string) (half string, err error) {
+	half, made := r.mark("installing", dir), filepath.Join(dir, target)
+	switch {
+	case target == "":
+		return half, nil
+	case exists(half):
+		if err := os.RemoveAll(made); err != nil {
+			return "", fmt.Errorf("remove a half installation: %w", err)
+		}
+	case exists(made):
+		return half, nil
+	}
+	return half, markAs(half, "")
+}
+
 func (r *Runner) installed() dependencies.Installed {
 	return dependencies.Installed{Dir: filepath.Join(r.State, "dependencies")}
 }
@@ -92,7 +116,7 @@ func markAs(path, text string) error {
 // only names the tool, in its last lines on standard error. What the tool says comes before these, or on standard output.
 func installWords(ending cli.Ending) string {
 	stderr := strings.Split(ending.Stderr, "\n")
-	end := slices.IndexFunc(stderr, func(line string) bool { return strings.HasPrefix(line, "error:") })
+	end := slices.IndexFunc(stderr, isError)
 	if end < 0 {
 		end = len(stderr)
 	}

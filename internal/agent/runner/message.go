@@ -136,9 +136,9 @@ func several(all []string) string {
 func lastWords(ending cli.Ending) string {
 	for _, output := range []string{ending.Stderr, ending.Stdout} {
 		lines := slices.DeleteFunc(strings.Split(output, "\n"), isNoise)
-		if i := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "error:") }); i >= 0 {
+		if i := slices.IndexFunc(lines, isError); i >= 0 {
 			// What an error follows on, such as a tool's own output, says more than the error alone.
-			first := strings.TrimSpace(strings.TrimPrefix(lines[i], "error:"))
+			first := strings.TrimSpace(strings.TrimSpace(lines[i])[len("error:"):])
 			if refersBack(first) {
 				first += ": " + strings.Join(lines[:i], "\n")
 			}
@@ -152,6 +152,11 @@ func lastWords(ending cli.Ending) string {
 		return "it was ended by the signal " + ending.Signal
 	}
 	return fmt.Sprintf("it ended with exit code %d and said nothing", ending.Code)
+}
+
+// isError tells that a line begins an error. Language hosts write theirs with a capital letter, among other lines.
+func isError(line string) bool {
+	return strings.HasPrefix(strings.ToLower(strings.TrimSpace(line)), "error:")
 }
 
 // lastLines are the last lines that say something.

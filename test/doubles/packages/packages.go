@@ -6,9 +6,6 @@ package packages
 import (
 	"encoding/json"
 	"net/http"
-	"path"
-	"slices"
-	"strings"
 	"sync"
 )
 
@@ -78,9 +75,4 @@ func authorized(token string, next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-// Archives are the requests for an npm package's archive among some.
-func Archives(requests []string) []string {
-	return slices.DeleteFunc(slices.Clone(requests), func(p string) bool { return !strings.HasSuffix(path.Base(p), ".tgz") })
 }

@@ -24,7 +24,7 @@ spec:
   containers:
   - name: git
     image: localhost/gantry-e2e:dev
-    command: [/usr/local/bin/git-host, --host=%[1]s.%[2]s.svc, --ssh=$(POD_IP):2222]
+    command: [/usr/local/bin/git-host, --host=%[3]s, --ssh=$(POD_IP):2222]
     env: [{name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}]
     securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
     # By the way that others go: the Service's name and its address.
@@ -54,8 +54,13 @@ type GitHost struct {
 
 // StartGitHost starts a git host of a name in the namespace and waits until it serves. It is steered until ctx ends.
 func (n *Namespace) StartGitHost(ctx context.Context, name string) (*GitHost, error) {
+	return n.StartGitHostAs(ctx, name, name+"."+n.Name+".svc")
+}
+
+// StartGitHostAs starts a git host that has the certificate of another host, for which it stands in.
+func (n *Namespace) StartGitHostAs(ctx context.Context, name, host string) (*GitHost, error) {
 	h := &GitHost{stage: n.Stage, pod: &corev1.Pod{}, service: &corev1.Service{}}
-	manifests := strings.Split(fmt.Sprintf(gitHostManifests, name, n.Name), "---")
+	manifests := strings.Split(fmt.Sprintf(gitHostManifests, name, n.Name, host), "---")
 	if err := yaml.UnmarshalStrict([]byte(manifests[0]), h.pod); err != nil {
 		return nil, fmt.Errorf("the pod of the git host: %w", err)
 	}
