@@ -28,13 +28,17 @@ bin/packages/go: make/languages.mk $(GO_PROGRAM)
 bin/doubles/packages: $(DOUBLE_SOURCES) go.mod go.sum
 	@$(call build,.,./test/doubles/packages/cmd,$@)
 
-bin/layers/packages.tar: bin/imagetool bin/doubles/packages $(PACKAGES)
-	@bin/imagetool files $@ bin/doubles/packages=/usr/local/bin/packages bin/packages/npm=/packages/npm bin/packages/go=/packages/go
+bin/layers/packages.tar: bin/imagetool $(PACKAGES)
+	@bin/imagetool files $@ bin/packages/npm=/packages/npm bin/packages/go=/packages/go
 
-bin/images/gantry-packages/index.json: make/languages.mk bin/layers/packages.tar bin/imagetool
+bin/layers/registries.tar: bin/imagetool bin/doubles/packages
+	@bin/imagetool files $@ bin/doubles/packages=/usr/local/bin/packages
+
+bin/images/gantry-packages/index.json: make/languages.mk bin/layers/packages.tar bin/layers/registries.tar bin/imagetool
 	@$(call say,write the image localhost/gantry-packages:dev)
 	@bin/imagetool image $(@D) --name localhost/gantry-packages:dev --user 65535:65535 \
-		--entrypoint /usr/local/bin/packages --cmd -npm=/packages/npm --cmd -go=/packages/go --layer bin/layers/packages.tar
+		--entrypoint /usr/local/bin/packages --cmd -npm=/packages/npm --cmd -go=/packages/go --layer bin/layers/packages.tar \
+		--layer bin/layers/registries.tar
 
 # Changes when the toolchain does.
 bin/layers/.go-version: FORCE

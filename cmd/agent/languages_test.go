@@ -128,6 +128,33 @@ func TestAHalfInstallationIsRemovedBeforeTheNext(t *testing.T) {
 	}
 }
 
+func TestAProgramThatCannotBeInstalledCanBeDestroyed(t *testing.T) {
+	p := newPod(t, cliDouble(t))
+	p.release()
+	if err := os.WriteFile(p.home("broken"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	source := p.store.put(t, map[string]string{"Pulumi.yaml": "name: demo\nruntime: nodejs\n"}, "")
+	cases := map[string]struct {
+		kind    operation.Type
+		program bool
+		want    operation.Outcome
+	}{
+		"Destroy":        {operation.Type_DESTROY, false, operation.Outcome_SUCCEEDED},
+		"Refresh":        {operation.Type_REFRESH, false, operation.Outcome_SUCCEEDED},
+		"DestroyProgram": {operation.Type_DESTROY, true, operation.Outcome_FAILED},
+		"Preview":        {operation.Type_PREVIEW, false, operation.Outcome_FAILED},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			result := p.hub.run(up(name, source, asked(tc.kind, &operation.Options{RunProgram: tc.program})))
+			if result.GetOutcome() != tc.want {
+				t.Errorf("outcome %v, want %v: %s", result.GetOutcome(), tc.want, result.GetMessage())
+			}
+		})
+	}
+}
+
 func TestInstallationsThatFailAreToldInTheToolsOwnWords(t *testing.T) {
 	p, _, files := withNPM(t)
 	cases := map[string]struct {

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -9,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -100,6 +103,7 @@ spec:
     spec:
       containers:
       - name: manager
+        args: %s
         env:
         - {name: HTTPS_PROXY, value: "http://egress.` + cloudNamespace + `.svc:3128"}
         - {name: NO_PROXY, value: ".svc,$(KUBERNETES_SERVICE_HOST)"}
@@ -152,11 +156,11 @@ func (e *exampleStory) putBehindProxy(authority string) (restore func()) {
 	e.must(e.Client.Create(e.ctx, authorities))
 	deployment := e.deployment()
 	before := deployment.Spec.Template.DeepCopy()
-	patch, err := yaml.YAMLToJSON([]byte(behindProxy))
+	args, err := json.Marshal(append(before.Spec.Containers[0].Args, "--git-ca-file=/etc/authorities/ca.crt"))
 	e.must(err)
-	e.must(e.Client.Patch(e.ctx, deployment, client.RawPatch("application/strategic-merge-patch+json", patch)))
-	deployment.Spec.Template.Spec.Containers[0].Args = append(before.Spec.Containers[0].Args, "--git-ca-file=/etc/authorities/ca.crt")
-	e.must(e.Client.Update(e.ctx, deployment))
+	patch, err := yaml.YAMLToJSON(fmt.Appendf(nil, behindProxy, args))
+	e.must(err)
+	e.must(e.Client.Patch(e.ctx, deployment, client.RawPatch(types.StrategicMergePatchType, patch)))
 	lead := func(proxied bool) {
 		e.untilRolledOut(deployment)
 		e.untilLed(func(pod *corev1.Pod) bool {
@@ -165,9 +169,9 @@ func (e *exampleStory) putBehindProxy(authority string) (restore func()) {
 	}
 	lead(true)
 	return func() {
-		deployment = e.deployment()
-		deployment.Spec.Template = *before
-		e.must(e.Client.Update(e.ctx, deployment))
+		template, err := json.Marshal([]map[string]any{{"op": "replace", "path": "/spec/template", "value": before}})
+		e.must(err)
+		e.must(e.Client.Patch(e.ctx, deployment, client.RawPatch(types.JSONPatchType, template)))
 		lead(false)
 		e.must(e.Client.Delete(e.ctx, authorities))
 	}

@@ -148,6 +148,7 @@ spec:
 		t.Errorf("the message has the token: %s", broken.Status.LastUpdate.Message)
 	}
 	l.must(l.Client.Delete(l.ctx, broken))
+	l.untilGone(broken, "to be gone though it cannot be installed")
 
 	l.commit = main
 	l.stack = l.story.stack("typescript", "", onLanguages, overlay)

@@ -66,6 +66,17 @@ func TestPrivateOutputStaysOutOfTheLog(t *testing.T) {
 	}
 }
 
+func TestColoursAreForTheLogOnly(t *testing.T) {
+	c, output := shell(t)
+	ending, err := c.Run(t.Context(), script(`printf '\033[31mError\033[0m: \033[1;4mtype\033[0m\n'`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ending.Stdout != "Error: type" || !strings.Contains(output.String(), "\x1b[31m") {
+		t.Errorf("kept is %q, and the log has %q", ending.Stdout, output)
+	}
+}
+
 func TestOnlyTheLastLinesAreKept(t *testing.T) {
 	c, _ := shell(t)
 	ending, err := c.Run(t.Context(), script(`i=0; while [ $i -lt 500 ]; do echo line $i; i=$((i+1)); done`))

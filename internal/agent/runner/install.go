@@ -12,6 +12,7 @@ import (
 
 	"github.com/gantry-operator/gantry/internal/agent/cli"
 	"github.com/gantry-operator/gantry/internal/agent/dependencies"
+	"github.com/gantry-operator/gantry/internal/operation"
 )
 
 // install installs what the program needs: once per source that is put in its place, and not for one whose dependencies
@@ -35,15 +36,8 @@ func (r *Runner) install(ctx context.Context, run *run) error {
 	if done || err != nil {
 		return err
 	}
-	half, err := r.begin(dir, dependencies.Target(project.Settings))
-	if err != nil {
-		return err
-	}
-	if err := r.process(ctx, run, cli.Command{Args: cli.InstallArgs(), What: installing}); err != nil {
-		return err
-	}
-	if err := os.Remove(half); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("mark what was done: %w", err)
+	if err := r.installAnew(ctx, run, dir); err != nil {
+		return run.without(ctx, err)
 	}
 	kept, err := r.installed().Keep(set, dir, project.Settings)
 	if err != nil {
@@ -53,6 +47,33 @@ func (r *Runner) install(ctx context.Context, run *run) error {
 		set = dependencies.Set{}
 	}
 	return markAs(mark, set.Key)
+}
+
+// without goes on without what could not be installed where the program is not run: only resources that are made of the
+// program's own code need it then, and a stack that cannot be installed has to be destroyed one day.
+func (r *run) without(ctx context.Context, err error) error {
+	kind := r.op.GetType()
+	unused := kind == operation.Type_DESTROY || kind == operation.Type_REFRESH
+	if !unused || r.op.GetOptions().GetRunProgram() || context.Cause(ctx) != nil {
+		return err
+	}
+	r.notes = append(r.notes, "what the program needs is not installed: "+err.Error())
+	return nil
+}
+
+// installAnew runs the installation.
+func (r *Runner) installAnew(ctx context.Context, run *run, dir string) error {
+	half, err := r.begin(dir, dependencies.Target(run.project.Settings))
+	if err != nil {
+		return err
+	}
+	if err := r.process(ctx, run, cli.Command{Args: cli.InstallArgs(), What: installing}); err != nil {
+		return err
+	}
+	if err := os.Remove(half); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("mark what was done: %w", err)
+	}
+	return nil
 }
 
 // needed finds what the program needs, and whether it has that. The mark of a source names its dependencies as they were

@@ -64,6 +64,11 @@ func TestEngineMessage(t *testing.T) {
 			ending: cli.Ending{Code: 1, Stdout: "one\ntwo\n"},
 			want:   "one\ntwo",
 		},
+		"LanguageHost": {
+			reason: "a language host writes its errors among other lines",
+			ending: cli.Ending{Code: 255, Stdout: "Updating (dev):\n    Will retry in 1s\n    Error: error resolving type of resource a: no plugin\n      on Pulumi.yaml line 4:"},
+			want:   "error resolving type of resource a: no plugin\n      on Pulumi.yaml line 4:",
+		},
 		"Silence": {reason: "and without any words the code is", ending: cli.Ending{Code: 3}, want: "it ended with exit code 3 and said nothing"},
 	}
 	for name, tc := range cases {
@@ -87,6 +92,40 @@ func TestMessagesAreBounded(t *testing.T) {
 	got := engineMessage(tracker, cli.Ending{})
 	if len(got) > maxMessage || !utf8.ValidString(got) || !strings.Contains(got, "more; see the log") {
 		t.Errorf("%d bytes, valid %v, end %q", len(got), utf8.ValidString(got), got[len(got)-60:])
+	}
+}
+
+func TestWordsOfAnInstallation(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		ending cli.Ending
+		want   string
+	}{
+		"NPM": {
+			reason: "npm says what is wrong before pulumi does, which says it twice",
+			ending: cli.Ending{
+				Code: 1, Stdout: "Installing dependencies...\n",
+				Stderr: "npm error code E404\nerror: installing dependencies: npm install failed: exit status 1\nnpm install failed: exit status 1",
+			},
+			want: "installing dependencies: npm install failed: exit status 1\nnpm error code E404",
+		},
+		"Stdout": {
+			reason: "other tools write to standard output",
+			ending: cli.Ending{Code: 1, Stdout: "yarn: no package\n", Stderr: "error: installing dependencies failed"},
+			want:   "installing dependencies failed\nyarn: no package",
+		},
+		"OnlyTool": {
+			reason: "pulumi may say nothing itself",
+			ending: cli.Ending{Code: 1, Stderr: "go: no such module"},
+			want:   "go: no such module",
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, installWords(tc.ending)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
 	}
 }
 
