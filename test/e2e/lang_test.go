@@ -38,7 +38,7 @@ func speak(t *testing.T, name string) *language {
 	s.must(s.Client.Create(s.ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "git"},
 		StringData: map[string]string{
-			"ca": l.host.CA, "token": gitToken, "key": l.host.SSH.Encrypted, "passphrase": l.host.SSH.Passphrase, "hosts": l.host.SSH.KnownHosts,
+			"ca": l.host.CA, "token": sourceToken, "key": l.host.SSH.Encrypted, "passphrase": l.host.SSH.Passphrase, "hosts": l.host.SSH.KnownHosts,
 		},
 	}))
 	return l
@@ -119,7 +119,7 @@ func (l *language) goesOn(changed map[string]string) {
 func TestTypeScriptOverHTTPS(t *testing.T) {
 	t.Parallel()
 	l := speak(t, "typescript")
-	l.must(l.host.Protect(l.repository, gitserver.Auth{Username: "git", Password: gitToken}))
+	l.must(l.host.Protect(l.repository, gitserver.Auth{Username: "git", Password: sourceToken}))
 	files := l.packages.typescript()
 	l.push("main", files)
 	main := l.commit
@@ -217,5 +217,5 @@ spec:
 	l.untilGone(l.stack, "to be gone when it is destroyed")
 }
 
-// gitToken is what the git host wants to see over HTTPS.
-const gitToken = "token-of-the-git-host"
+// sourceToken is what the git host wants to see over HTTPS.
+const sourceToken = "token-of-the-git-host"
