@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -111,6 +113,8 @@ spec:
       volumes: [{name: authorities, configMap: {name: authorities}}]
 `
 
+const authoritiesFlag = "--git-ca-file=/etc/authorities/ca.crt"
+
 // fromGit runs the examples whose programs are in git, as they are. The manager finds their host by a proxy.
 func (e *exampleStory) fromGit() {
 	inside := &stage.Namespace{Stage: e.Stage, Name: cloudNamespace}
@@ -120,8 +124,7 @@ func (e *exampleStory) fromGit() {
 	commit, err := host.Commit(publicRepository, "master", publicPrograms())
 	e.must(err)
 	proxy := e.startEgress()
-	restore := e.putBehindProxy(host.CA)
-	defer restore()
+	e.putBehindProxy(host.CA)
 
 	e.gitSource(commit)
 	e.structuredConfig()
@@ -147,34 +150,41 @@ func (e *exampleStory) startEgress() *corev1.Pod {
 	return pod
 }
 
-// putBehindProxy gives the manager the proxy, and the authority of the git host. The function that it returns takes them away.
-func (e *exampleStory) putBehindProxy(authority string) (restore func()) {
+// putBehindProxy gives the manager the proxy, and the authority of the git host. When the chapter ends, however it does, they
+// are taken away.
+func (e *exampleStory) putBehindProxy(authority string) {
 	e.t.Helper()
+	deployment := e.deployment()
+	before := deployment.Spec.Template.DeepCopy()
 	authorities := &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: e.Manager.Namespace, Name: "authorities"}, Data: map[string]string{"ca.crt": authority},
 	}
 	e.must(e.Client.Create(e.ctx, authorities))
-	deployment := e.deployment()
-	before := deployment.Spec.Template.DeepCopy()
-	args, err := json.Marshal(append(before.Spec.Containers[0].Args, "--git-ca-file=/etc/authorities/ca.crt"))
+	e.t.Cleanup(func() {
+		ctx, cancel := cleanup()
+		defer cancel()
+		after := &story{Namespace: e.Namespace, t: e.t, ctx: ctx}
+		template, err := json.Marshal([]map[string]any{{"op": "replace", "path": "/spec/template", "value": before}})
+		after.must(err)
+		after.must(e.Client.Patch(ctx, deployment, client.RawPatch(types.JSONPatchType, template)))
+		after.untilProxied(deployment, false)
+		after.must(e.Client.Delete(ctx, authorities))
+	})
+	args, err := json.Marshal(append(slices.Clone(before.Spec.Containers[0].Args), authoritiesFlag))
 	e.must(err)
 	patch, err := yaml.YAMLToJSON(fmt.Appendf(nil, behindProxy, args))
 	e.must(err)
 	e.must(e.Client.Patch(e.ctx, deployment, client.RawPatch(types.StrategicMergePatchType, patch)))
-	lead := func(proxied bool) {
-		e.untilRolledOut(deployment)
-		e.untilLed(func(pod *corev1.Pod) bool {
-			return strings.Contains(strings.Join(pod.Spec.Containers[0].Args, " "), "--git-ca-file") == proxied
-		})
-	}
-	lead(true)
-	return func() {
-		template, err := json.Marshal([]map[string]any{{"op": "replace", "path": "/spec/template", "value": before}})
-		e.must(err)
-		e.must(e.Client.Patch(e.ctx, deployment, client.RawPatch(types.JSONPatchType, template)))
-		lead(false)
-		e.must(e.Client.Delete(e.ctx, authorities))
-	}
+	e.untilProxied(deployment, true)
+}
+
+// untilProxied waits until a manager leads that has the proxy, or one that has it no more.
+func (s *story) untilProxied(deployment *appsv1.Deployment, wanted bool) {
+	s.t.Helper()
+	s.untilRolledOut(deployment)
+	s.untilLed(func(pod *corev1.Pod) bool {
+		return slices.Contains(pod.Spec.Containers[0].Args, authoritiesFlag) == wanted
+	})
 }
 
 // gitSource runs a branch of the repository, and destroys what it made when the Stack is deleted.
