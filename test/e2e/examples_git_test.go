@@ -50,7 +50,7 @@ config:
   featureFlags: {type: object, default: {}}
   appSettings: {type: object, default: {}}
   environment: {type: string, default: none}
-  apiKey: {type: string, default: none, secret: true}
+  apiKey: {type: string, default: none}
 outputs:
   databaseConfig: ${databaseConfig}
   allowedRegions: ${allowedRegions}
