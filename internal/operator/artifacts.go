@@ -66,28 +66,34 @@ func named(cached client.Reader, sessions *hub.Hub) artifact.Live {
 				return nil, fmt.Errorf("list what names artifacts: %w", err)
 			}
 		}
-		digests := sessions.Sources()
-		for i := range workspaces.Items {
-			if flux := workspaces.Items[i].Spec.Flux; flux != nil {
-				digests = append(digests, flux.Digest)
-			}
-		}
-		for i := range programs.Items {
-			if made := programs.Items[i].Status.Artifact; made != nil {
-				digests = append(digests, made.Digest)
-			}
-		}
-		for i := range stacks.Items {
-			digests = append(digests, kept(&stacks.Items[i].Status)...)
-		}
-		for i := range updates.Items {
-			digests = append(digests, runsFrom(&updates.Items[i]))
-		}
 		all := map[string]bool{}
-		for _, digest := range digests {
+		for _, digest := range sessions.Sources() {
 			all[digest] = true
 		}
+		each(workspaces.Items, all, func(w *autov1alpha1.Workspace) []string {
+			if w.Spec.Flux == nil {
+				return nil
+			}
+			return []string{w.Spec.Flux.Digest}
+		})
+		each(programs.Items, all, func(p *pulumiv1.Program) []string {
+			if p.Status.Artifact == nil {
+				return nil
+			}
+			return []string{p.Status.Artifact.Digest}
+		})
+		each(stacks.Items, all, func(s *pulumiv1.Stack) []string { return kept(&s.Status) })
+		each(updates.Items, all, func(u *autov1alpha1.Update) []string { return []string{runsFrom(u)} })
 		return all, nil
+	}
+}
+
+// each adds the digests that objects name.
+func each[T any](items []T, all map[string]bool, digests func(*T) []string) {
+	for i := range items {
+		for _, digest := range digests(&items[i]) {
+			all[digest] = true
+		}
 	}
 }
 
