@@ -211,7 +211,7 @@ func (e *exampleStory) structuredConfig() {
 	wanted := map[string]map[string]string{
 		"structured-config-inline": {
 			"databaseConfig": `{"database":"myapp","host":"db.example.com","maxConnections":100,"port":5432,"ssl":true}`,
-			"allowedRegions": `["us-west-2","us-east-1","eu-west-1"]`, "maxRetries": "5", "environment": `"none"`,
+			"allowedRegions": `["us-west-2","us-east-1","eu-west-1"]`, "maxRetries": "3", "environment": `"none"`,
 		},
 		"structured-config-configmap": {
 			"environment": `"production"`, "maxRetries": "0", "apiKey": `"[secret]"`,
