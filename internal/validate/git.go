@@ -31,8 +31,8 @@ func (p *Problems) GitRef(at, ref string) {
 	}
 }
 
-// RepositoryPath checks a path below a repository's root. One that begins with a slash begins there too, as in PKO.
-func (p *Problems) RepositoryPath(at, value string) {
+// SourcePath checks a path below the root of a source. One that begins with a slash begins there too, as in PKO.
+func (p *Problems) SourcePath(at, value string) {
 	clean := path.Clean(strings.TrimLeft(value, "/"))
 	switch {
 	case len(value) > maxPath:
@@ -40,19 +40,19 @@ func (p *Problems) RepositoryPath(at, value string) {
 	case strings.ContainsFunc(value, unicode.IsControl):
 		p.Add(at, "%s has control characters", Quote(value))
 	case clean == "..", strings.HasPrefix(clean, "../"):
-		p.Add(at, "%s leads out of the repository: give a path below its root", Quote(value))
+		p.Add(at, "%s leads out of the source: give a path below its root", Quote(value))
 	}
 }
 
-// RepositoryPaths checks the paths of a repository that are needed.
-func (p *Problems) RepositoryPaths(at string, values []string) {
+// SourcePaths checks the paths of a repository that are needed.
+func (p *Problems) SourcePaths(at string, values []string) {
 	for i, value := range values {
 		each := fmt.Sprintf("%s[%d]", at, i)
 		if path.Clean("/"+value) == "/" && !strings.Contains(value, "..") {
 			p.Add(each, "stands for the whole repository: leave the paths out for that")
 			continue
 		}
-		p.RepositoryPath(each, value)
+		p.SourcePath(each, value)
 	}
 }
 
@@ -66,8 +66,8 @@ func (p *Problems) Git(at string, git *autov1alpha1.GitSource) {
 	if git.Ref != "" {
 		p.GitRef(at+".ref", git.Ref)
 	}
-	p.RepositoryPath(at+".dir", git.Dir)
-	p.RepositoryPaths(at+".paths", git.Paths)
+	p.SourcePath(at+".dir", git.Dir)
+	p.SourcePaths(at+".paths", git.Paths)
 	auth := git.Auth
 	if auth == nil {
 		return

@@ -36,6 +36,7 @@ import (
 	"github.com/gantry-operator/gantry/internal/pod"
 	"github.com/gantry-operator/gantry/internal/references"
 	"github.com/gantry-operator/gantry/internal/source"
+	"github.com/gantry-operator/gantry/internal/source/flux"
 	"github.com/gantry-operator/gantry/internal/source/git"
 )
 
@@ -73,7 +74,7 @@ func newControllers(t *testing.T) *controllers {
 		"Stack": &stack.Reconciler{
 			Client: c, Reader: c, Clock: now, Recorder: all.events, Artifacts: archives{}, ArtifactURL: url,
 			Inputs: references.New(c, nil, nil), // it watches nothing before it is started
-			Git:    noHosts{},
+			Git:    noHosts{}, Flux: noSources{},
 		},
 		"Workspace": &workspace.Reconciler{
 			Client: c, Reader: c, Clock: now, Recorder: all.events, Hub: noAgents{}, IdleTimeout: time.Minute,
@@ -138,6 +139,13 @@ func (noHosts) Notify(string, func(types.NamespacedName)) {}
 func (noHosts) Forget(source.Consumer)                    {}
 func (noHosts) Observe(source.Consumer, git.Request) (source.Revision, error) {
 	return source.Revision{}, failure.NewWaiting(pulumiv1.ReasonSourceUnavailable, "nobody asks")
+}
+
+// noSources are Flux sources that nobody looks at.
+type noSources struct{ noHosts }
+
+func (noSources) Observe(context.Context, source.Consumer, flux.Reference, map[string]string) (source.Revision, error) {
+	return source.Revision{}, failure.NewWaiting(pulumiv1.ReasonSourceUnavailable, "nobody looks")
 }
 
 // noAgents is a hub to which no agent ever connects.

@@ -82,9 +82,7 @@ func checkFlux(p *validate.Problems, spec *pulumiv1.FluxSource) {
 		p.Add(at+".kind", "is needed: it is the kind of the source, such as GitRepository")
 	}
 	p.ObjectName(at+".name", "source", spec.SourceRef.Name)
-	if spec.Dir != "" {
-		p.Text("spec.fluxSource.dir", spec.Dir)
-	}
+	p.SourcePath("spec.fluxSource.dir", spec.Dir)
 }
 
 // isProgram tells a Program from what Flux and others make.

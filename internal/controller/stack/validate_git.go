@@ -23,8 +23,8 @@ func checkGit(p *validate.Problems, namespace string, spec *pulumiv1.GitSource) 
 	default:
 		p.GitRef("spec.branch", spec.Branch)
 	}
-	p.RepositoryPath("spec.repoDir", spec.RepoDir)
-	p.RepositoryPaths("spec.repoPaths", spec.RepoPaths)
+	p.SourcePath("spec.repoDir", spec.RepoDir)
+	p.SourcePaths("spec.repoPaths", spec.RepoPaths)
 	checkGitAuth(p, namespace, spec)
 }
 

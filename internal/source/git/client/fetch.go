@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -31,7 +32,11 @@ func (r *repository) fetch(ctx context.Context, w wanted) error {
 	if refused(err) {
 		// An old server gives only what its branches and tags are at: get them all, and look whether the commit is among
 		// their ancestors.
-		args := []string{"fetch", filter, "origin", "+refs/heads/*:refs/gantry/heads/*", "+refs/tags/*:refs/gantry/tags/*"}
+		args := []string{"fetch", filter}
+		if _, shallow := os.Stat(filepath.Join(r.dir, "shallow")); shallow == nil {
+			args = append(args, "--unshallow") // ancestors of what was fetched alone before
+		}
+		args = append(args, "origin", "+refs/heads/*:refs/gantry/heads/*", "+refs/tags/*:refs/gantry/tags/*")
 		err = r.remote(ctx, w, args, nil)
 	}
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -163,12 +164,17 @@ func TestOldServers(t *testing.T) {
 			tip := repository.Commit("main", gitserver.Files{"a/x": gitserver.Text("3")})
 			gone := repository.Commit("gone", gitserver.Files{"a/x": gitserver.Text("4")})
 			repository.Git("update-ref", "-d", "refs/heads/gone")
-			for _, selection := range []Selection{{}, {Paths: []string{"a"}}} {
+			texts := map[string]string{first: "1", tip: "3"}
+			for i, selection := range []Selection{{}, {Paths: []string{"a"}}, {}, {Paths: []string{"a"}}} {
 				client, remote := newClient(t, server), Remote{URL: repository.URL}
-				for commit, text := range map[string]string{first: "1", tip: "3"} {
+				order := []string{first, tip}
+				if i < 2 {
+					slices.Reverse(order) // what was fetched alone has no ancestors yet
+				}
+				for _, commit := range order {
 					files, _, err := checkout(t, client, remote, commit, selection)
-					if err != nil || files["a/x"] != text {
-						t.Errorf("%v: %v, %v, want %s", selection, files, err, text)
+					if err != nil || files["a/x"] != texts[commit] {
+						t.Errorf("%v: %v, %v, want %s", selection, files, err, texts[commit])
 					}
 				}
 				if resolved, err := client.Resolve(t.Context(), remote, "main"); err != nil || resolved != tip {
