@@ -26,6 +26,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/gantry-operator/gantry/internal/kube/kubetest"
 )
 
 const (
@@ -74,29 +76,7 @@ type cluster struct {
 // startCluster starts one, or skips the test where there is no API server to start.
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
-	assets := os.Getenv("KUBEBUILDER_ASSETS")
-	if assets == "" {
-		assets = filepath.Join(repository, "bin/envtest")
-	}
-	if _, err := os.Stat(filepath.Join(assets, "kube-apiserver")); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("there is no API server to test with: %v", err)
-		}
-		t.Skipf("NOT PROVEN: there is no kube-apiserver in %s, so no manager was run", assets)
-	}
-	environment := &envtest.Environment{
-		BinaryAssetsDirectory: assets,
-		CRDDirectoryPaths:     []string{filepath.Join(repository, "config/crd/bases")}, ErrorIfCRDPathMissing: true,
-	}
-	config, err := environment.Start()
-	t.Cleanup(func() {
-		if err := environment.Stop(); err != nil {
-			t.Errorf("stop the API server: %v", err)
-		}
-	})
-	if err != nil {
-		t.Fatalf("start the API server: %v", err)
-	}
+	environment, config := kubetest.APIServer(t, repository, "config/crd/bases")
 	scheme, err := newScheme()
 	if err != nil {
 		t.Fatal(err)

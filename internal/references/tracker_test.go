@@ -4,8 +4,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
+	"github.com/gantry-operator/gantry/internal/kube/kubetest"
 	"github.com/gantry-operator/gantry/internal/pod"
 )
 
@@ -99,24 +98,7 @@ type setting struct {
 
 func newSetting(t *testing.T) *setting {
 	t.Helper()
-	assets := os.Getenv("KUBEBUILDER_ASSETS")
-	if assets == "" {
-		assets = "../../bin/envtest"
-	}
-	if _, err := os.Stat(filepath.Join(assets, "kube-apiserver")); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("there is no API server to test with: %v", err)
-		}
-		t.Skipf("NOT PROVEN: there is no kube-apiserver in %s, so nothing is watched", assets)
-	}
-	server := &envtest.Environment{BinaryAssetsDirectory: assets}
-	config, err := server.Start()
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Errorf("stop the API server: %v", err)
-		}
-	})
-	must(t, err)
+	server, config := kubetest.APIServer(t, "../..")
 	admin, err := client.New(config, client.Options{})
 	must(t, err)
 	user, err := server.AddUser(envtest.User{Name: "tracker"}, nil)

@@ -3,7 +3,6 @@ package flux_test
 import (
 	"context"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -21,7 +20,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	controllerconfig "sigs.k8s.io/controller-runtime/pkg/config"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -29,6 +27,7 @@ import (
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/internal/artifact"
 	"github.com/gantry-operator/gantry/internal/controller/stack"
+	"github.com/gantry-operator/gantry/internal/kube/kubetest"
 	"github.com/gantry-operator/gantry/internal/references"
 	"github.com/gantry-operator/gantry/internal/source"
 	"github.com/gantry-operator/gantry/internal/source/flux"
@@ -65,28 +64,12 @@ func (noGit) Observe(source.Consumer, git.Request) (source.Revision, error) {
 
 func newSetting(t *testing.T) *setting {
 	t.Helper()
-	assets := os.Getenv("KUBEBUILDER_ASSETS")
-	if assets == "" {
-		assets = filepath.Join(repository, "bin/envtest")
-	}
-	definitions := []string{filepath.Join(repository, "config/crd/bases"), filepath.Join(repository, "bin/flux-crds")}
-	for _, needed := range append([]string{filepath.Join(assets, "kube-apiserver")}, definitions...) {
-		if _, err := os.Stat(needed); err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatalf("there is no %s to test with: %v", needed, err)
-			}
-			t.Skipf("NOT PROVEN: there is no %s (make bin/envtest bin/flux-crds)", needed)
-		}
-	}
 	kinds := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{scheme.AddToScheme, apiextensionsv1.AddToScheme, pulumiv1.AddToScheme, autov1alpha1.AddToScheme} {
 		must(t, add(kinds))
 	}
 	ctrl.SetLogger(testr.NewWithOptions(t, testr.Options{Verbosity: -1}))
-	environment := &envtest.Environment{BinaryAssetsDirectory: assets, CRDDirectoryPaths: definitions, ErrorIfCRDPathMissing: true}
-	config, err := environment.Start()
-	t.Cleanup(func() { must(t, environment.Stop()) })
-	must(t, err)
+	_, config := kubetest.APIServer(t, repository, "config/crd/bases", "bin/flux-crds")
 	config.QPS = -1
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: kinds, Metrics: server.Options{BindAddress: "0"},

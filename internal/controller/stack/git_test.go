@@ -12,7 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
@@ -20,27 +19,8 @@ import (
 	"github.com/gantry-operator/gantry/internal/kube"
 	"github.com/gantry-operator/gantry/internal/source"
 	"github.com/gantry-operator/gantry/internal/source/git"
+	"github.com/gantry-operator/gantry/internal/source/git/gittest"
 )
-
-// gitDouble answers what it is told to.
-type gitDouble struct {
-	revision source.Revision
-	err      error
-	// followed is what each consumer asked for last.
-	followed map[source.Consumer]git.Request
-}
-
-func (d *gitDouble) Notify(string, func(types.NamespacedName)) {}
-
-func (d *gitDouble) Forget(consumer source.Consumer) { delete(d.followed, consumer) }
-
-func (d *gitDouble) Observe(consumer source.Consumer, request git.Request) (source.Revision, error) {
-	if d.followed == nil {
-		d.followed = map[source.Consumer]git.Request{}
-	}
-	d.followed[consumer] = request
-	return d.revision, d.err
-}
 
 const (
 	digestA = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -54,15 +34,15 @@ const (
 // has makes the repository be at a commit, with an archive of the digest in the store.
 func (c *cluster) has(commit, digest, content string) {
 	host := c.git()
-	host.revision, host.err = source.Revision{Revision: commit, Digest: digest, Content: content}, nil
+	host.Revision, host.Err = source.Revision{Revision: commit, Digest: digest, Content: content}, nil
 	c.r.Artifacts.(archives)[digest] = []byte(commit)
 }
 
-func (c *cluster) git() *gitDouble { return c.r.Git.(*gitDouble) }
+func (c *cluster) git() *gittest.Double { return c.r.Git.(*gittest.Double) }
 
 // asked is what the Stack follows.
 func (c *cluster) asked() *git.Request {
-	if request, ok := c.git().followed[consumer(key)]; ok {
+	if request, ok := c.git().Followed[consumer(key)]; ok {
 		return &request
 	}
 	return nil
@@ -120,7 +100,7 @@ func TestGitTellsWhatRanLast(t *testing.T) {
 
 func TestGitFollowsABranch(t *testing.T) {
 	c := newCluster(t, fromGit(func(s *pulumiv1.Stack) { s.Spec.ResyncFrequencySeconds = 90 }))
-	c.git().err = failure.NewWaiting(pulumiv1.ReasonStackProcessing, "fetching commit aaaa")
+	c.git().Err = failure.NewWaiting(pulumiv1.ReasonStackProcessing, "fetching commit aaaa")
 	c.reconcile()
 	c.count(0, "nothing is fetched yet")
 	if got := c.says("Reconciling"); got != "StackProcessing: fetching commit aaaa" {
@@ -179,17 +159,17 @@ func TestGitCommitIsNotPolled(t *testing.T) {
 // A manager that has just started, or a host that is away, is no reason to call a stack anything but ready.
 func TestGitAwayKeepsAStackReady(t *testing.T) {
 	c := ran(t)
-	c.git().err = failure.NewWaiting(pulumiv1.ReasonStackProcessing, "polling")
+	c.git().Err = failure.NewWaiting(pulumiv1.ReasonStackProcessing, "polling")
 	c.reconcile()
 	if got := c.state(); got != "Ready=True/ProcessingCompleted " {
 		t.Errorf("while it is polled first: %s", got)
 	}
-	c.git().err = failure.NewWaiting(pulumiv1.ReasonSourceUnavailable, "the host git.example is away")
+	c.git().Err = failure.NewWaiting(pulumiv1.ReasonSourceUnavailable, "the host git.example is away")
 	c.reconcile()
 	if got := c.says(pulumiv1.ConditionTypeSourceStale); c.state() != "Ready=True/ProcessingCompleted SourceStale=True/SourceUnavailable " || !strings.Contains(got, "git.example is away") {
 		t.Errorf("while the host is away: %s(%s)", c.state(), got)
 	}
-	c.git().err = git.NewStale(false, errors.New("still away"))
+	c.git().Err = git.NewStale(false, errors.New("still away"))
 	c.reconcile()
 	if got := c.says(pulumiv1.ConditionTypeSourceStale); got != "SourceUnavailable: still away" {
 		t.Errorf("while the host is away again: %s", got)
@@ -210,7 +190,7 @@ func TestGitAwayKeepsAStackReady(t *testing.T) {
 // Another branch is not what ran before: nothing stands in for it.
 func TestGitAwayWithANewBranchWaits(t *testing.T) {
 	c := ran(t)
-	c.git().err = failure.NewWaiting(pulumiv1.ReasonSourceUnavailable, "the host is away")
+	c.git().Err = failure.NewWaiting(pulumiv1.ReasonSourceUnavailable, "the host is away")
 	c.edit(func(s *pulumiv1.Stack) { s.Generation, s.Spec.Branch = 2, "other" })
 	c.reconcile()
 	c.count(1, "the old branch is not run for the new one")
@@ -222,7 +202,7 @@ func TestGitAwayWithANewBranchWaits(t *testing.T) {
 // A request to reconcile first looks for a new commit, and makes one update of both.
 func TestGitIsPolledForARequest(t *testing.T) {
 	c := ran(t)
-	c.git().err = git.NewStale(true, errors.New("polling"))
+	c.git().Err = git.NewStale(true, errors.New("polling"))
 	c.edit(func(s *pulumiv1.Stack) {
 		s.Annotations = map[string]string{pulumiv1.AnnotationReconciliationRequest: "now"}
 	})
@@ -247,7 +227,7 @@ func TestGitAwayKeepsTheUpdateThatWaits(t *testing.T) {
 	c := ran(t)
 	c.has(commitB, digestB, "tree-b")
 	c.reconcile()
-	c.git().err = failure.NewWaiting(pulumiv1.ReasonStackProcessing, "polling")
+	c.git().Err = failure.NewWaiting(pulumiv1.ReasonStackProcessing, "polling")
 	c.reconcile()
 	c.count(2, "the Update of commit B stays")
 	c.has(commitC, digestC, "tree-c")
@@ -310,7 +290,7 @@ func TestGitDestroysWithWhatWasApplied(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := ran(t, func(s *pulumiv1.Stack) { s.Spec.DestroyOnFinalize = true })
 			c.has(commitB, digestB, "tree-b")
-			c.git().err = gone
+			c.git().Err = gone
 			if tc.lost {
 				clear(c.r.Artifacts.(archives))
 			}

@@ -164,14 +164,14 @@ func (m *model) happen(e incident) {
 		digests := []string{digestA, digestB, digestC}
 		m.has(commits[e.n%3], digests[e.n%3], "tree-"+commits[e.n%3][:1])
 	case "away":
-		m.git().err = []error{
+		m.git().Err = []error{
 			failure.NewWaiting(pulumiv1.ReasonSourceUnavailable, "away"), failure.NewWaiting(pulumiv1.ReasonStackProcessing, "polling"),
 			git.NewStale(false, errors.New("away")), git.NewStale(true, errors.New("polling")),
 		}[e.n%4]
 	case "deny":
-		m.git().err = failure.NewTerminal(pulumiv1.ReasonSourceUnavailable, "denied")
+		m.git().Err = failure.NewTerminal(pulumiv1.ReasonSourceUnavailable, "denied")
 	case "back":
-		m.git().err = nil
+		m.git().Err = nil
 	case "lose":
 		clear(m.r.Artifacts.(archives))
 	case "pass":

@@ -29,6 +29,7 @@ import (
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/internal/conditions/conditionstest"
+	"github.com/gantry-operator/gantry/internal/source/git/gittest"
 )
 
 // cluster is an API server in memory, a controller by hand, and a pod that does what it is told.
@@ -76,7 +77,7 @@ func newCluster(t *testing.T, objects ...client.Object) *cluster {
 	c.r = &Reconciler{
 		Client: c.client, Reader: c.client, Clock: c.clock, Recorder: c.events, Artifacts: archives{},
 		ArtifactURL: func(digest string) string { return "https://hub/artifacts/" + digest },
-		Inputs:      &inputsDouble{reader: c.client}, Git: &gitDouble{}, Flux: &fluxDouble{},
+		Inputs:      &inputsDouble{reader: c.client}, Git: &gittest.Double{}, Flux: &fluxDouble{},
 	}
 	return c
 }

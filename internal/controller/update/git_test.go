@@ -17,26 +17,6 @@ import (
 	"github.com/gantry-operator/gantry/internal/source/git"
 )
 
-// gitDouble answers what it is told to.
-type gitDouble struct {
-	revision source.Revision
-	err      error
-	// followed is what each consumer asked for last.
-	followed map[source.Consumer]git.Request
-}
-
-func (d *gitDouble) Notify(string, func(types.NamespacedName)) {}
-
-func (d *gitDouble) Forget(consumer source.Consumer) { delete(d.followed, consumer) }
-
-func (d *gitDouble) Observe(consumer source.Consumer, request git.Request) (source.Revision, error) {
-	if d.followed == nil {
-		d.followed = map[source.Consumer]git.Request{}
-	}
-	d.followed[consumer] = request
-	return d.revision, d.err
-}
-
 // fromGit is a Workspace with a repository of its own.
 func fromGit(change func(*autov1alpha1.GitSource)) *autov1alpha1.Workspace {
 	return aWorkspace(func(ws *autov1alpha1.Workspace) {
@@ -51,16 +31,16 @@ func asIs(*autov1alpha1.GitSource) {}
 func TestAWorkspaceRunsItsOwnRepository(t *testing.T) {
 	w := newWorld(t, fromGit(asIs), aPod(podUID), anUpdate("u"))
 	agent := w.connect(podUID)
-	w.git.err = failure.NewWaiting("StackProcessing", "polling https://git.example/x")
+	w.git.Err = failure.NewWaiting("StackProcessing", "polling https://git.example/x")
 	w.reconcile("u")
 	w.only("u", "Complete=False/Progressing", "Failed=False/Progressing", "Progressing=False/SourceUnavailable",
 		"Ready=False/NotReadyInProgress", "Reconciling=True/SourceUnavailable")
 	want := git.Request{Ref: "main", Every: time.Minute, Token: "uid-u"}
 	want.Remote.URL, want.Selection.Submodules = "https://git.example/x", true
-	if diff := cmp.Diff(want, w.git.followed[consumer(types.NamespacedName{Namespace: namespace, Name: "u"})]); diff != "" {
+	if diff := cmp.Diff(want, w.git.Followed[consumer(types.NamespacedName{Namespace: namespace, Name: "u"})]); diff != "" {
 		t.Errorf("what is asked for (-want +got):\n%s", diff)
 	}
-	w.git.revision, w.git.err = source.Revision{Revision: "c", Digest: sum}, git.NewStale(false, errors.New("the host went away since"))
+	w.git.Revision, w.git.Err = source.Revision{Revision: "c", Digest: sum}, git.NewStale(false, errors.New("the host went away since"))
 	w.reconcile("u")
 	if agent.runs["uid-u"] != 1 {
 		t.Fatal("it did not run")
@@ -72,8 +52,8 @@ func TestAWorkspaceRunsItsOwnRepository(t *testing.T) {
 		t.Errorf("the archive on record is %q", got)
 	}
 	w.reconcile("u")
-	if len(w.git.followed) != 0 {
-		t.Errorf("the repository goes on being polled: %v", w.git.followed)
+	if len(w.git.Followed) != 0 {
+		t.Errorf("the repository goes on being polled: %v", w.git.Followed)
 	}
 }
 
@@ -82,11 +62,11 @@ func TestAWorkspaceOfACommitAndPaths(t *testing.T) {
 	w := newWorld(t, fromGit(func(g *autov1alpha1.GitSource) {
 		g.Ref, g.Paths, g.RecurseSubmodules = commit, []string{"lib"}, new(false)
 	}), aPod(podUID), anUpdate("u"))
-	w.git.err = failure.NewTerminal("SourceInvalid", "it is too large")
+	w.git.Err = failure.NewTerminal("SourceInvalid", "it is too large")
 	w.reconcile("u")
 	w.only("u", "Complete=False/Progressing", "Failed=False/Progressing", "Progressing=False/SourceInvalid",
 		"Ready=False/NotReadyStalled", "Stalled=True/SourceInvalid")
-	got := w.git.followed[consumer(types.NamespacedName{Namespace: namespace, Name: "u"})]
+	got := w.git.Followed[consumer(types.NamespacedName{Namespace: namespace, Name: "u"})]
 	if diff := cmp.Diff([]string{"lib", "infra"}, got.Selection.Paths); diff != "" || got.Commit != commit || got.Ref != "" || got.Selection.Submodules {
 		t.Errorf("asked for %+v", got)
 	}
@@ -100,8 +80,8 @@ func TestAWorkspacesCredentials(t *testing.T) {
 		g.Ref, g.Auth = "", &autov1alpha1.GitAuth{Token: selector("token"), Username: selector("user"), Password: selector("password")}
 	}), aPod(podUID), anUpdate("u"))
 	w.reconcile("u")
-	if got := w.find("u").Status.Message; len(w.git.followed) != 0 {
-		t.Errorf("asked for %v without the Secret (%s)", w.git.followed, got)
+	if got := w.find("u").Status.Message; len(w.git.Followed) != 0 {
+		t.Errorf("asked for %v without the Secret (%s)", w.git.Followed, got)
 	}
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "host"}, Data: map[string][]byte{
 		"token": []byte("t"), "user": []byte("me"), "password": []byte("p"),
@@ -109,9 +89,9 @@ func TestAWorkspacesCredentials(t *testing.T) {
 	if err := w.client.Create(t.Context(), secret); err != nil {
 		t.Fatal(err)
 	}
-	w.git.err = failure.NewWaiting("StackProcessing", "polling")
+	w.git.Err = failure.NewWaiting("StackProcessing", "polling")
 	w.reconcile("u")
-	got := w.git.followed[consumer(types.NamespacedName{Namespace: namespace, Name: "u"})]
+	got := w.git.Followed[consumer(types.NamespacedName{Namespace: namespace, Name: "u"})]
 	if got.Remote.Credential.Username != "me" || got.Remote.Credential.Password != "p" || got.Ref != "HEAD" {
 		t.Errorf("asked for ref %q, not as the user", got.Ref)
 	}
@@ -119,7 +99,7 @@ func TestAWorkspacesCredentials(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.reconcile("u")
-	if len(w.git.followed) != 0 {
-		t.Errorf("the repository goes on being polled for an Update that goes: %v", w.git.followed)
+	if len(w.git.Followed) != 0 {
+		t.Errorf("the repository goes on being polled for an Update that goes: %v", w.git.Followed)
 	}
 }

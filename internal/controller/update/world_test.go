@@ -30,6 +30,7 @@ import (
 	"github.com/gantry-operator/gantry/internal/conditions/conditionstest"
 	"github.com/gantry-operator/gantry/internal/hub"
 	"github.com/gantry-operator/gantry/internal/operation"
+	"github.com/gantry-operator/gantry/internal/source/git/gittest"
 )
 
 const (
@@ -145,7 +146,7 @@ type world struct {
 	hub      *fakeHub
 	recorder *fakeRecorder
 	metrics  *fakeMetrics
-	git      gitDouble
+	git      gittest.Double
 
 	mu      sync.Mutex
 	logs    strings.Builder

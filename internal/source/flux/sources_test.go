@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +28,7 @@ import (
 
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/internal/failure"
+	"github.com/gantry-operator/gantry/internal/kube/kubetest"
 )
 
 const group = "source.toolkit.fluxcd.io"
@@ -91,24 +90,7 @@ type scene struct {
 
 func newScene(t *testing.T) *scene {
 	t.Helper()
-	assets := os.Getenv("KUBEBUILDER_ASSETS")
-	if assets == "" {
-		assets = "../../../bin/envtest"
-	}
-	if _, err := os.Stat(filepath.Join(assets, "kube-apiserver")); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("there is no API server to test with: %v", err)
-		}
-		t.Skipf("NOT PROVEN: there is no kube-apiserver in %s, so nothing is watched", assets)
-	}
-	server := &envtest.Environment{BinaryAssetsDirectory: assets}
-	config, err := server.Start()
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Errorf("stop the API server: %v", err)
-		}
-	})
-	must(t, err)
+	server, config := kubetest.APIServer(t, "../../..")
 	kinds := runtime.NewScheme()
 	must(t, scheme.AddToScheme(kinds))
 	must(t, apiextensionsv1.AddToScheme(kinds))
