@@ -27,7 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
-	"github.com/gantry-operator/gantry/internal/kube/kubetest"
+	"github.com/gantry-operator/gantry/test/apiserver"
 )
 
 const (
@@ -76,7 +76,7 @@ type cluster struct {
 // startCluster starts one, or skips the test where there is no API server to start.
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
-	environment, config := kubetest.APIServer(t, repository, "config/crd/bases")
+	environment, config := apiserver.Start(t, repository, "config/crd/bases")
 	scheme, err := newScheme()
 	if err != nil {
 		t.Fatal(err)

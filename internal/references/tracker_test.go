@@ -19,8 +19,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
-	"github.com/gantry-operator/gantry/internal/kube/kubetest"
 	"github.com/gantry-operator/gantry/internal/pod"
+	"github.com/gantry-operator/gantry/test/apiserver"
 )
 
 // patience is how long a test waits for what has to come; it is only used up by a failing test.
@@ -98,7 +98,7 @@ type setting struct {
 
 func newSetting(t *testing.T) *setting {
 	t.Helper()
-	server, config := kubetest.APIServer(t, "../..")
+	server, config := apiserver.Start(t, "../..")
 	admin, err := client.New(config, client.Options{})
 	must(t, err)
 	user, err := server.AddUser(envtest.User{Name: "tracker"}, nil)

@@ -236,7 +236,10 @@ func (f *formerly) checkSettled(t *testing.T) {
 	if len(stack.Status.LastUpdate.Inputs) != 1 {
 		t.Errorf("the inputs %v are adopted, want the Secret of the passphrase", stack.Status.LastUpdate.Inputs)
 	}
-	stack.Status.LastUpdate.Inputs = nil // PKO keeps no such record
+	if kept := stack.Status.Source; kept == nil || kept.Digest == "" || !cmp.Equal(kept, stack.Status.LastUpdate.Source) {
+		t.Errorf("the source %+v is adopted, want that of the last update, %+v", kept, stack.Status.LastUpdate.Source)
+	}
+	stack.Status.LastUpdate.Inputs, stack.Status.LastUpdate.Source = nil, nil // PKO keeps no such records
 	if diff := cmp.Diff(f.settled, *stack.Status.LastUpdate); diff != "" || stack.Generation != 2 || len(stack.Status.Conditions) != 1 {
 		t.Errorf("generation %d, conditions %+v, lastUpdate (-want +got):\n%s", stack.Generation, stack.Status.Conditions, diff)
 	}

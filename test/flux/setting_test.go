@@ -27,11 +27,11 @@ import (
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/internal/artifact"
 	"github.com/gantry-operator/gantry/internal/controller/stack"
-	"github.com/gantry-operator/gantry/internal/kube/kubetest"
 	"github.com/gantry-operator/gantry/internal/references"
 	"github.com/gantry-operator/gantry/internal/source"
 	"github.com/gantry-operator/gantry/internal/source/flux"
 	"github.com/gantry-operator/gantry/internal/source/git"
+	"github.com/gantry-operator/gantry/test/apiserver"
 	"github.com/gantry-operator/gantry/test/doubles/fluxsource"
 )
 
@@ -69,7 +69,7 @@ func newSetting(t *testing.T) *setting {
 		must(t, add(kinds))
 	}
 	ctrl.SetLogger(testr.NewWithOptions(t, testr.Options{Verbosity: -1}))
-	_, config := kubetest.APIServer(t, repository, "config/crd/bases", "bin/flux-crds")
+	_, config := apiserver.Start(t, repository, "config/crd/bases", "bin/flux-crds")
 	config.QPS = -1
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: kinds, Metrics: server.Options{BindAddress: "0"},

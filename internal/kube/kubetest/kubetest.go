@@ -1,4 +1,4 @@
-// Package kubetest owns how tests read manifests, and start an API server.
+// Package kubetest owns how tests read manifests.
 package kubetest
 
 import (

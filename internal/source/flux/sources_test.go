@@ -28,7 +28,7 @@ import (
 
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/internal/failure"
-	"github.com/gantry-operator/gantry/internal/kube/kubetest"
+	"github.com/gantry-operator/gantry/test/apiserver"
 )
 
 const group = "source.toolkit.fluxcd.io"
@@ -90,7 +90,7 @@ type scene struct {
 
 func newScene(t *testing.T) *scene {
 	t.Helper()
-	server, config := kubetest.APIServer(t, "../../..")
+	server, config := apiserver.Start(t, "../../..")
 	kinds := runtime.NewScheme()
 	must(t, scheme.AddToScheme(kinds))
 	must(t, apiextensionsv1.AddToScheme(kinds))

@@ -42,11 +42,24 @@ func (r *repository) fetch(ctx context.Context, w wanted) error {
 	if err != nil {
 		return r.client.explain(w.url, w.credential, "fetching commit "+w.commit, err)
 	}
-	if err := r.local(ctx, []string{"rev-parse", "--quiet", "--verify", w.commit + "^{tree}"}, nil); err != nil {
+	tree, err := r.tree(ctx, w.commit)
+	if err != nil {
 		return ended(ctx, NewError(NotFound, fmt.Sprintf("there is no commit %s at %s", w.commit, w.url), nil))
 	}
-	r.commits[w.commit] = struct{}{}
+	r.commits[w.commit] = tree
 	return nil
+}
+
+// tree is the id of a commit's tree.
+func (r *repository) tree(ctx context.Context, commit string) (id string, err error) {
+	err = r.local(ctx, []string{"rev-parse", "--quiet", "--verify", commit + "^{tree}"}, func(c *command) {
+		c.out = func(out io.Reader) error {
+			text, err := io.ReadAll(io.LimitReader(out, 100))
+			id = strings.TrimSpace(string(text))
+			return err
+		}
+	})
+	return id, err
 }
 
 // partial asks for a commit and its directories, but no files.

@@ -67,8 +67,8 @@ func (r *repository) list(ctx context.Context, w wanted) (*listed, error) {
 			l.modules = append(l.modules, seen[p])
 		}
 	}
-	l.content, err = r.identify(ctx, w, paths, seen)
-	return l, err
+	l.content = r.identify(w, paths, seen)
+	return l, nil
 }
 
 // moduleOf finds the submodule that a path lies in, if there is no such path in the repository itself.
@@ -120,23 +120,15 @@ func (l *listed) add(e entry, paths []string, most int) error {
 }
 
 // identify gives what is the same as long as the selected files are.
-func (r *repository) identify(ctx context.Context, w wanted, paths []string, seen map[string]entry) (string, error) {
+func (r *repository) identify(w wanted, paths []string, seen map[string]entry) string {
 	if len(paths) == 0 {
-		var tree string
-		err := r.local(ctx, []string{"rev-parse", "--verify", w.commit + "^{tree}"}, func(c *command) {
-			c.out = func(out io.Reader) error {
-				text, err := io.ReadAll(io.LimitReader(out, 100))
-				tree = strings.TrimSpace(string(text))
-				return err
-			}
-		})
-		return tree, err
+		return r.commits[w.commit]
 	}
 	sum := sha256.New()
 	for _, p := range paths {
 		fmt.Fprintf(sum, "%s %s %s\x00", seen[p].mode, seen[p].id, seen[p].path)
 	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 // entries reads what git ls-tree prints.

@@ -19,8 +19,8 @@ type repository struct {
 	lock   chan struct{}
 	// followers are for whom it is kept, by their URL and credential.
 	followers map[string]Remote
-	// commits that were fetched, and how many packs there are because of them.
-	commits map[string]struct{}
+	// commits that were fetched, with the ids of their trees, and how many packs there are because of them.
+	commits map[string]string
 	fetches int
 }
 
@@ -65,7 +65,7 @@ func (c *Client) repository(identity string) *repository {
 		sum := sha256.Sum256([]byte(identity))
 		r = &repository{
 			client: c, dir: filepath.Join(c.options.Dir, repositoriesDir, hex.EncodeToString(sum[:16])), lock: make(chan struct{}, 1),
-			followers: map[string]Remote{}, commits: map[string]struct{}{},
+			followers: map[string]Remote{}, commits: map[string]string{},
 		}
 		c.repositories[identity] = r
 	}
@@ -109,7 +109,7 @@ func (c *Client) Prune(keep func(r Remote) bool) {
 // begin forgets everything.
 func (r *repository) begin() {
 	os.RemoveAll(r.dir)
-	r.commits, r.fetches = map[string]struct{}{}, 0
+	r.commits, r.fetches = map[string]string{}, 0
 }
 
 // make makes the repository on the disk, unless it is there.

@@ -1,4 +1,5 @@
-package kubetest
+// Package apiserver owns how tests that need no pods get a real API server.
+package apiserver
 
 import (
 	"os"
@@ -9,10 +10,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
 
-// APIServer starts an API server with the definitions of the given directories, which like its own path are below the
+// Start starts an API server with the definitions of the given directories, which like its own path are below the
 // repository's root; it is stopped when the test ends. Where there is none to start, or a directory is not there, the
 // test is skipped, and in CI it fails.
-func APIServer(t *testing.T, root string, definitions ...string) (*envtest.Environment, *rest.Config) {
+func Start(t *testing.T, root string, definitions ...string) (*envtest.Environment, *rest.Config) {
 	t.Helper()
 	environment := &envtest.Environment{BinaryAssetsDirectory: os.Getenv("KUBEBUILDER_ASSETS"), ErrorIfCRDPathMissing: true}
 	if environment.BinaryAssetsDirectory == "" {
