@@ -75,6 +75,11 @@ func (r *Reconciler) secret(ctx context.Context, namespace, name string) (*corev
 // keepKubeconfig writes the copy, or makes room for it.
 func (r *Reconciler) keepKubeconfig(ctx context.Context, o Observed, step *Step) error {
 	if step.Drop {
+		// A Secret that goes may go with its Stack, of which the cache tells later than of the Secret, which is read live.
+		// The destroy needs it then.
+		if goes, err := r.goes(ctx, o.Stack); err != nil || goes {
+			return err
+		}
 		return r.dropKubeconfig(ctx, client.ObjectKeyFromObject(o.Stack))
 	}
 	if step.Keep == nil {
@@ -85,6 +90,15 @@ func (r *Reconciler) keepKubeconfig(ctx context.Context, o Observed, step *Step)
 	}
 	r.Inputs.Outdate(pod.KindSecret, client.ObjectKeyFromObject(step.Keep))
 	return nil
+}
+
+// goes tells whether the API server knows the Stack to be on its way out.
+func (r *Reconciler) goes(ctx context.Context, stack *pulumiv1.Stack) (bool, error) {
+	live := &pulumiv1.Stack{}
+	if err := r.Reader.Get(ctx, client.ObjectKeyFromObject(stack), live); err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	return live.UID == stack.UID && deleting(live), nil
 }
 
 // dropKubeconfig deletes the copy that a Stack of this name has.

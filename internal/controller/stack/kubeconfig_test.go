@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -9,13 +10,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/kube"
 )
 
 func fromCluster(s *pulumiv1.Stack) {
@@ -265,5 +269,50 @@ func TestCopyOfAStackThatIsGone(t *testing.T) {
 	c.reconcile()
 	if c.kept() != nil {
 		t.Error("the copy cannot go")
+	}
+}
+
+// The garbage collector deletes the copy as soon as the Stack goes; a cache that does not know that yet must not make the
+// controller let the copy go, without which the stack could never be destroyed.
+func TestTheCopyOutlivesAStaleCache(t *testing.T) {
+	c := newCluster(t, demo(fromCluster, func(s *pulumiv1.Stack) { s.Spec.DestroyOnFinalize = true }), programOf(greeting))
+	c.give("cluster-1", quoted(farText), false)
+	c.reconcile()
+	c.finish("", nil)
+	c.reconcile()
+	stale := c.stack()
+	if err := c.client.Delete(t.Context(), c.stack()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.client.Delete(t.Context(), c.kept()); err != nil {
+		t.Fatal(err)
+	}
+	under, ok := c.client.(client.WithWatch)
+	if !ok {
+		t.Fatal("the client cannot be wrapped")
+	}
+	c.r.Client = interceptor.NewClient(under, interceptor.Funcs{
+		Get: func(ctx context.Context, w client.WithWatch, name client.ObjectKey, into client.Object, opts ...client.GetOption) error {
+			if stack, is := into.(*pulumiv1.Stack); is && name == key {
+				stale.DeepCopyInto(stack)
+				return nil
+			}
+			return w.Get(ctx, name, into, opts...)
+		},
+	})
+	result, err := c.r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key})
+	if err != nil && !apierrors.IsConflict(err) {
+		t.Fatal(err)
+	}
+	if kept := c.kept(); kept == nil || !slices.Contains(kept.Finalizers, finalizerCopy) {
+		t.Fatalf("the copy is %v", kept)
+	}
+	if result.RequeueAfter != kube.ConflictRetry {
+		t.Errorf("it is looked at again after %s", result.RequeueAfter)
+	}
+	c.r.Client = under
+	c.reconcile()
+	if kept := c.kept(); kept == nil || c.stack().Status.CurrentUpdate == nil {
+		t.Errorf("no destroy (%s), the copy is %v", c.said(), kept)
 	}
 }
