@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -71,6 +72,35 @@ func (b *bench) coldGit(ctx context.Context, name string) (float64, error) {
 	}
 	err = b.untilDone(ctx, stack, func() bool { return stage.Ready(stack) })
 	return time.Since(began).Seconds(), err
+}
+
+// pair takes cold runs from git and from a Program in turn, each going first as often as the other.
+func (b *bench) pair(ctx context.Context) error {
+	for i := range b.options.pairs {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		runs := []struct {
+			name  string
+			run   func(context.Context, string) (float64, error)
+			times *[]float64
+		}{{"beside", b.cold, &b.raw.BesideGit}, {"from-git", b.coldGit, &b.raw.ColdGit}}
+		if i%2 == 1 {
+			slices.Reverse(runs)
+		}
+		for _, r := range runs {
+			name := fmt.Sprintf("%s-%d", r.name, i)
+			took, err := r.run(ctx, name)
+			if err != nil {
+				return fmt.Errorf("pair %d: %w", i+1, err)
+			}
+			*r.times = append(*r.times, took)
+			if err := b.remove(ctx, name); err != nil {
+				return err
+			}
+		}
+		fmt.Fprintf(os.Stderr, "pair %d: cold from a Program %.2fs, from git %.2fs\n", i+1, last(b.raw.BesideGit), last(b.raw.ColdGit))
+	}
+	return nil
 }
 
 // countPolls has many Stacks follow few repositories, and counts what the git host is asked.

@@ -17,8 +17,8 @@ import (
 
 // options are what is measured, and how often.
 type options struct {
-	cold, warmPerCold, fleet int
-	idle                     time.Duration
+	cold, warmPerCold, fleet, pairs int
+	idle                            time.Duration
 	// followers are Stacks of so many repositories.
 	followers, repositories int
 	output, only            string
@@ -29,11 +29,12 @@ func main() {
 	var o options
 	flag.IntVar(&o.cold, "cold", 5, "how many cold runs")
 	flag.IntVar(&o.warmPerCold, "warm", 3, "how many warm runs after each cold one")
+	flag.IntVar(&o.pairs, "pairs", 11, "how many cold runs from git and from a Program")
 	flag.IntVar(&o.fleet, "fleet", 20, "how many stacks are applied at once")
 	flag.DurationVar(&o.idle, "idle", time.Minute, "the idle time of the stacks that are applied at once")
 	flag.IntVar(&o.followers, "followers", 500, "how many stacks follow repositories")
 	flag.IntVar(&o.repositories, "repositories", 10, "how many repositories they follow")
-	flag.StringVar(&o.only, "only", "rounds,processes,fleet,git", "which parts to measure")
+	flag.StringVar(&o.only, "only", "rounds,pairs,processes,fleet,git", "which parts to measure")
 	flag.StringVar(&o.output, "output", ".cluster/bench.json", "where the figures are written")
 	flag.BoolVar(&o.enforce, "enforce", false, "fail if a target is missed")
 	flag.BoolVar(&o.trace, "trace", false, "show where the time of one cold and one warm run goes, and measure nothing else")
@@ -78,7 +79,7 @@ func (b *bench) measure(ctx context.Context) error {
 	parts := []struct {
 		name    string
 		measure func(context.Context) error
-	}{{"rounds", b.alternate}, {"processes", b.countProcesses}, {"fleet", b.runFleet}, {"git", b.countPolls}}
+	}{{"rounds", b.alternate}, {"pairs", b.pair}, {"processes", b.countProcesses}, {"fleet", b.runFleet}, {"git", b.countPolls}}
 	only := strings.Split(b.options.only, ",")
 	for _, part := range parts {
 		if !slices.Contains(only, part.name) {

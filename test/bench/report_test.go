@@ -34,7 +34,7 @@ func sample() raw {
 		PodStart: []float64{1}, BareInit: []float64{0.5}, BareFirstUp: []float64{0.5}, BareUp: []float64{0.5},
 		Cold: []float64{3}, Warm: []float64{1}, Fleet: 20, ManagerMB: 70, IdleAgentsMB: 0,
 		ColdProcesses: []float64{2, 3}, WarmProcesses: []float64{1, 1},
-		ColdGit: []float64{3.1}, ListsPerInterval: 10, Fetches: []float64{2, 1},
+		ColdGit: []float64{9.1, 3.1, 4.3}, BesideGit: []float64{3, 3, 4.2}, ListsPerInterval: 10, Fetches: []float64{2, 1},
 	}
 }
 

@@ -59,16 +59,7 @@ func (b *bench) round(ctx context.Context, i int) (err error) {
 	if err != nil {
 		return err
 	}
-	gitName := fmt.Sprintf("cold-git-%d", i)
-	fromGit, err := b.coldGit(ctx, gitName)
-	if err != nil {
-		return err
-	}
-	if err := b.remove(ctx, gitName); err != nil {
-		return err
-	}
 	b.raw.Cold = append(b.raw.Cold, took)
-	b.raw.ColdGit = append(b.raw.ColdGit, fromGit)
 	b.raw.PodStart = append(b.raw.PodStart, floor.start)
 	b.raw.BareInit = append(b.raw.BareInit, floor.init)
 	b.raw.BareFirstUp = append(b.raw.BareFirstUp, floor.up)
@@ -94,8 +85,8 @@ func (b *bench) round(ctx context.Context, i int) (err error) {
 	}
 	b.raw.ColdProcesses = append(b.raw.ColdProcesses, float64(coldCount))
 	b.raw.WarmProcesses = append(b.raw.WarmProcesses, float64(allCount-coldCount)/float64(b.options.warmPerCold))
-	fmt.Fprintf(os.Stderr, "round %d: cold %.2fs, from git %.2fs, over %.2fs, warm %.2fs over %.2fs\n", i+1,
-		took, fromGit, floor.start+floor.init+floor.up, last(b.raw.Warm), last(b.raw.BareUp))
+	fmt.Fprintf(os.Stderr, "round %d: cold %.2fs over %.2fs, warm %.2fs over %.2fs\n", i+1,
+		took, floor.start+floor.init+floor.up, last(b.raw.Warm), last(b.raw.BareUp))
 	return b.remove(ctx, name)
 }
 

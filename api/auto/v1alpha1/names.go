@@ -26,6 +26,10 @@ const (
 	// Another one makes another pod, since a pod does not see a change of its environment.
 	AnnotationInputs = "gantry.pulumi.com/inputs"
 
+	// AnnotationExpected on a Workspace says until when an Update of it is expected, as RFC 3339 has it. Its pod is started
+	// meanwhile.
+	AnnotationExpected = "gantry.pulumi.com/expected-until"
+
 	// TokenAudience is the audience of the token by which an agent proves who it is.
 	TokenAudience = "gantry"
 )

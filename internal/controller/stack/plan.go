@@ -55,6 +55,8 @@ const (
 	Nothing Act = iota
 	// Run applies the Workspace and creates an Update.
 	Run
+	// Prepare applies the Workspace and has its pod started, ahead of the Update.
+	Prepare
 	// Supersede deletes the Update under way, which no pod has begun, so that a newer one can be made.
 	Supersede
 	// Cancel deletes the Update under way, which ends its operation gracefully.
@@ -91,7 +93,7 @@ func checks() []check {
 	return []check{
 		updateOutdated, updateUnwanted, updateUnderWay, specUnreadable,
 		resourcesKept, nothingApplied, resourcesDestroyed, childrenCollected,
-		specInvalid, kubeconfigInvalid, sourceUnavailable, workspaceTaken, workspaceGoing,
+		specInvalid, kubeconfigInvalid, sourceComing, sourceUnavailable, workspaceTaken, workspaceGoing,
 		upToDate, sourcePending, prerequisiteUnmet, kubeconfigMissing,
 	}
 }

@@ -26,6 +26,11 @@ func (r *Reconciler) take(ctx context.Context, stack *pulumiv1.Stack, o Observed
 	if step.Act == Run {
 		return r.run(ctx, stack, o, step)
 	}
+	if step.Act == Prepare {
+		if err := r.prepare(ctx, stack, o, step); err != nil {
+			return err
+		}
+	}
 	if err := r.clear(ctx, o, step); err != nil {
 		return err
 	}
@@ -101,6 +106,21 @@ func (r *Reconciler) run(ctx context.Context, stack *pulumiv1.Stack, o Observed,
 	} else if err == nil {
 		r.emit(stack, updateDetected(*step))
 	}
+	return nil
+}
+
+// prepare applies the Workspace of an Update that is not there yet. Where the API server refuses it, the step becomes one
+// that says so.
+func (r *Reconciler) prepare(ctx context.Context, stack *pulumiv1.Stack, o Observed, step *Step) error {
+	err := kube.Apply(ctx, r.Client, expectant(o.Desired, r.Clock.Now()), kube.ManagerObjects)
+	if err == nil {
+		return nil
+	}
+	refused := refusal(err, stack)
+	if refused == nil {
+		return fmt.Errorf("apply Workspace: %w", err)
+	}
+	*step = *refused
 	return nil
 }
 

@@ -9,12 +9,17 @@ import (
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 )
 
+// expectAtMost bounds for how long a pod is kept for an Update that is only announced.
+const expectAtMost = 5 * time.Minute
+
 // Claims are what the Updates of a Workspace want of its pod.
 type Claims struct {
 	// Live says that the pod has an operation that is not over: nothing may happen to it.
 	Live bool
 	// Wanted says that an operation waits for a pod.
 	Wanted bool
+	// Until is for how long an operation is expected that is not there yet; zero if none is.
+	Until time.Time
 	// LastEnd is when the last operation ended; zero if none did.
 	LastEnd time.Time
 }
@@ -41,6 +46,16 @@ func claimsOn(updates []autov1alpha1.Update, current *corev1.Pod) Claims {
 			c.Live = true
 		}
 	}
+	return c
+}
+
+// expecting adds to the claims that an Update is about to be made, which its Stack announces to have the pod started.
+func (c Claims) expecting(workspace *autov1alpha1.Workspace, now time.Time) Claims {
+	until, err := time.Parse(time.RFC3339, workspace.Annotations[autov1alpha1.AnnotationExpected])
+	if err != nil || !now.Before(until) || until.Sub(now) > expectAtMost || c.Wanted {
+		return c
+	}
+	c.Wanted, c.Until = true, until
 	return c
 }
 

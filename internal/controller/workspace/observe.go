@@ -67,7 +67,7 @@ func (r *Reconciler) observe(ctx context.Context, workspace *autov1alpha1.Worksp
 		return o, err
 	}
 	r.observeFormer(ctx, &o)
-	o.Claims = claimsOn(updates.Items, o.Pod)
+	o.Claims = claimsOn(updates.Items, o.Pod).expecting(workspace, r.Clock.Now())
 	if err := r.build(&o); err != nil {
 		return o, err
 	}

@@ -64,12 +64,20 @@ func checks() []check {
 	}
 }
 
+// untilExpected looks again when an Update that is expected should be there: that it is not is no event.
+func untilExpected(step Step, o *Observed, now time.Time) Step {
+	if until := o.Claims.Until.Sub(now); !o.Claims.Until.IsZero() && (step.After == 0 || until < step.After) {
+		step.After = until
+	}
+	return step
+}
+
 // Plan picks the one next step. It does no I/O and reads no clock.
 func Plan(o Observed, now time.Time) Step {
 	for _, c := range checks() {
 		if step, ok := c.decide(&o, now); ok {
 			step.Check = c.name
-			return step
+			return untilExpected(step, &o, now)
 		}
 	}
 	return Step{Check: "none", State: asleepState()}

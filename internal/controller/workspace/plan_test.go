@@ -370,6 +370,50 @@ func TestClaims(t *testing.T) {
 	}
 }
 
+// A Workspace whose Stack announces an Update has its pod started, and for no longer than that.
+func TestExpectation(t *testing.T) {
+	now := start()
+	at := func(after time.Duration) string { return now.Add(after).UTC().Format(time.RFC3339) }
+	cases := map[string]struct {
+		annotation string
+		claims     Claims
+		want       Claims
+	}{
+		"None":      {},
+		"Expected":  {annotation: at(time.Minute), want: Claims{Wanted: true, Until: now.Add(time.Minute)}},
+		"Over":      {annotation: at(0)},
+		"TooFar":    {annotation: at(time.Hour)},
+		"Malformed": {annotation: "soon"},
+		"There":     {annotation: at(time.Minute), claims: Claims{Wanted: true}, want: Claims{Wanted: true}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			w := workspaceObject()
+			w.Annotations = map[string]string{autov1alpha1.AnnotationExpected: tc.annotation}
+			if diff := cmp.Diff(tc.want, tc.claims.expecting(w, now)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	for name, tc := range map[string]struct {
+		change func(o *Observed)
+		act    Act
+	}{
+		"Wakes": {change: func(o *Observed) { o.Pod = nil }, act: CreatePod},
+		"Keeps": {change: func(o *Observed) { o.IdleTimeout = 0 }, act: Protect},
+	} {
+		t.Run(name, func(t *testing.T) {
+			step := Plan(observed(func(o *Observed) {
+				tc.change(o)
+				o.Claims = Claims{Wanted: true, Until: now.Add(time.Minute)}
+			}), now)
+			if step.Act != tc.act || step.After != time.Minute {
+				t.Errorf("act %v, looked at again after %s; want %v, when it is over", step.Act, step.After, tc.act)
+			}
+		})
+	}
+}
+
 func TestIdleTimeout(t *testing.T) {
 	cases := map[string]struct {
 		spec string

@@ -30,7 +30,7 @@ const (
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("workspace-controller").
-		For(&autov1alpha1.Workspace{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&autov1alpha1.Workspace{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, expectationChanged()))).
 		Owns(&corev1.Pod{}).
 		Watches(&autov1alpha1.Update{}, handler.EnqueueRequestsFromMapFunc(workspaceOf), builder.WithPredicates(claimChanged())).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(formerWorkspaceOf)).
@@ -70,6 +70,13 @@ func claimChanged() predicate.Predicate {
 		was, wasOK := e.ObjectOld.(*autov1alpha1.Update)
 		is, isOK := e.ObjectNew.(*autov1alpha1.Update)
 		return !wasOK || !isOK || claim(was) != claim(is)
+	}}
+}
+
+// expectationChanged passes a Workspace of which an Update is expected now, or not any more.
+func expectationChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return e.ObjectOld.GetAnnotations()[autov1alpha1.AnnotationExpected] != e.ObjectNew.GetAnnotations()[autov1alpha1.AnnotationExpected]
 	}}
 }
 

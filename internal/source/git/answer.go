@@ -95,7 +95,11 @@ func (f *follow) progress() error {
 	if f.fetch == nil && f.poll != nil {
 		return failure.NewWaiting(pulumiv1.ReasonStackProcessing, "polling %s, as was asked for", f.key.url)
 	}
-	return failure.NewWaiting(pulumiv1.ReasonStackProcessing, "fetching commit %.12s of %s", f.commit, f.key.url)
+	waiting := failure.NewWaiting(pulumiv1.ReasonStackProcessing, "fetching commit %.12s of %s", f.commit, f.key.url)
+	if f.poll != nil && f.poll.err == nil && (f.fetch == nil || f.fetch.err == nil) {
+		return NewFetching(waiting)
+	}
+	return waiting
 }
 
 // failure is why the consumer has nothing newer.

@@ -334,6 +334,9 @@ func told(revision source.Revision, err error) string {
 	if terminal, is := failure.AsTerminal(err); is {
 		return text + "terminal " + terminal.Reason + ": " + err.Error()
 	}
+	if errors.As(err, new(*FetchingError)) {
+		text += "close, "
+	}
 	if waiting, is := failure.AsWaiting(err); is {
 		return text + "waiting " + waiting.Reason + ": " + err.Error()
 	}

@@ -72,3 +72,16 @@ func (e *StaleError) Error() string { return e.err.Error() }
 
 // Unwrap gives the cause.
 func (e *StaleError) Unwrap() error { return e.err }
+
+// FetchingError says that a commit is being fetched from a repository that has just told of it, so that it will most
+// likely be there in a moment.
+type FetchingError struct{ err error }
+
+// NewFetching makes a FetchingError of its cause.
+func NewFetching(cause error) *FetchingError { return &FetchingError{err: cause} }
+
+// Error is fit for a condition.
+func (e *FetchingError) Error() string { return e.err.Error() }
+
+// Unwrap gives the cause.
+func (e *FetchingError) Unwrap() error { return e.err }
