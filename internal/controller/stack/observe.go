@@ -47,9 +47,7 @@ func (r *Reconciler) observe(ctx context.Context, stack *pulumiv1.Stack) (Observ
 	}
 	o.Source, o.SourceErr = r.resolve(ctx, o.Stack)
 	skipCommit(&o)
-	if o.SourceErr == nil || isComing(o) {
-		o.Desired, o.DesiredErr = buildWorkspace(o.Stack, o.Source)
-	}
+	desire(&o)
 	if o.Desired != nil || usesGit(&o.Stack.Spec) {
 		if err := r.observeInputs(ctx, &o); err != nil {
 			return o, err

@@ -18,6 +18,13 @@ func isComing(o Observed) bool {
 		lastUpdate(o.Stack) == nil && !deleting(o.Stack)
 }
 
+// desire makes the Workspace that the Stack asks for, as soon as it may be needed.
+func desire(o *Observed) {
+	if o.SourceErr == nil || isComing(*o) {
+		o.Desired, o.DesiredErr = buildWorkspace(o.Stack, o.Source)
+	}
+}
+
 // sourceComing: the pod is started while the source is fetched, if nothing else is in the way.
 func sourceComing(o Observed, now time.Time) *Step {
 	if !isComing(o) || o.Desired == nil {
