@@ -7,6 +7,10 @@ const (
 	// AnnotationReconciliationRequest on a Stack asks for one run per new value that is not empty.
 	AnnotationReconciliationRequest = "pulumi.com/reconciliation-request"
 
+	// AnnotationAbandon on a Stack that is being deleted, with the value "true", releases it without a destroy. What it made
+	// is left behind, and an event and the manager's log say what that is.
+	AnnotationAbandon = "pulumi.com/abandon"
+
 	// Finalizer is on every Stack that a controller has seen alive.
 	Finalizer = "finalizer.stack.pulumi.com"
 
@@ -37,6 +41,8 @@ const (
 	ReasonPreviewFailed = "PreviewFailed"
 	// ReasonPrerequisiteNotSatisfied with Reconciling=True: another Stack has to succeed first.
 	ReasonPrerequisiteNotSatisfied = "PrerequisiteNotSatisfied"
+	// ReasonDependentsExist with Reconciling=True: the Stack goes, and others that need it have to be gone first.
+	ReasonDependentsExist = "DependentsExist"
 	// ReasonSourceUnavailable with Reconciling=True: the source is not there (yet).
 	ReasonSourceUnavailable = "SourceUnavailable"
 	// ReasonWorkspaceNotReady with Reconciling=True: the pod cannot start (yet).
@@ -68,6 +74,10 @@ const (
 	EventStackCreated = "StackCreated"
 	// EventStackDestroyed: a destroy succeeded.
 	EventStackDestroyed = "StackDestroyed"
+	// EventResourcesKept: the Stack goes and what it made stays, since destroyOnFinalize is not set.
+	EventResourcesKept = "ResourcesKept"
+	// EventResourcesAbandoned: the Stack goes and what it made stays, since a person released it.
+	EventResourcesAbandoned = "ResourcesAbandoned"
 	// EventWorkspaceDeleted: the Workspace was reclaimed.
 	EventWorkspaceDeleted = "WorkspaceDeleted"
 )

@@ -138,6 +138,10 @@ type StackStatus struct {
 	// is certain that none was; absent before Gantry looked at the Stack first.
 	// +optional
 	Applied *bool `json:"applied,omitempty"`
+	// resources is how many resources the stack has, the stack's own among them, as far as the updates told; absent where
+	// that is not known.
+	// +optional
+	Resources *int32 `json:"resources,omitempty"`
 	// source is the one that was applied last. Its archive is kept for as long as the Stack lives.
 	// +optional
 	Source *SourceRecord `json:"source,omitempty"`

@@ -758,6 +758,11 @@ func (in *StackStatus) DeepCopyInto(out *StackStatus) {
 		*out = new(bool)
 		**out = **in
 	}
+	if in.Resources != nil {
+		in, out := &in.Resources, &out.Resources
+		*out = new(int32)
+		**out = **in
+	}
 	if in.Source != nil {
 		in, out := &in.Source, &out.Source
 		*out = new(SourceRecord)

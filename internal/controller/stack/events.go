@@ -62,11 +62,6 @@ func workspaceDeleted() notice {
 	return notice{corev1.EventTypeNormal, pulumiv1.EventWorkspaceDeleted, "Reclaim", "the Workspace was deleted after a success, as workspaceReclaimPolicy asks"}
 }
 
-// resourcesLeft: the Stack goes and its resources stay.
-func resourcesLeft() notice {
-	return notice{corev1.EventTypeNormal, "ResourcesKept", "Release", "the Stack goes; its resources and the stack in the backend are kept, since destroyOnFinalize is not set"}
-}
-
 // tooLarge: the object is so large that the API server does not keep a status beside it, so that only an event can tell.
 func tooLarge() notice {
 	return notice{corev1.EventTypeWarning, pulumiv1.EventStackConfigInvalid, "Validate",

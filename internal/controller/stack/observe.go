@@ -40,6 +40,9 @@ func (r *Reconciler) observe(ctx context.Context, stack *pulumiv1.Stack) (Observ
 		r.restore(ctx, o.Stack)
 		return o, nil // an operation runs: nothing else is looked at before it is over
 	}
+	if err := r.observeDependents(ctx, &o); err != nil {
+		return o, err
+	}
 	if err := invalidSpec(o.Stack); err != nil {
 		o.SourceErr, o.DesiredErr = err, err
 		r.unfollow(client.ObjectKeyFromObject(stack))

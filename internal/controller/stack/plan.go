@@ -42,6 +42,8 @@ type Observed struct {
 	Kubeconfig *Kubeconfig
 	// Prerequisites are the Stacks that have to succeed first.
 	Prerequisites []Prerequisite
+	// Dependents are the Stacks that have to be gone before a Stack that goes is destroyed.
+	Dependents []Dependent
 	// Cycle are the Stacks that wait for each other, beginning with this one; none if there is no such cycle.
 	Cycle []string
 }
@@ -91,8 +93,8 @@ type check func(Observed, time.Time) *Step
 // checks lists what a plan asks, in order. The order is the controller's policy.
 func checks() []check {
 	return []check{
-		updateOutdated, updateUnwanted, updateUnderWay, specUnreadable,
-		resourcesKept, nothingApplied, resourcesDestroyed, childrenCollected,
+		updateOutdated, updateUnwanted, updateUnderWay, abandoned, specUnreadable,
+		resourcesKept, nothingApplied, resourcesDestroyed, childrenCollected, dependentsExist,
 		specInvalid, kubeconfigInvalid, sourceComing, sourceUnavailable, workspaceTaken, workspaceGoing,
 		upToDate, sourcePending, prerequisiteUnmet, kubeconfigMissing,
 	}
@@ -134,6 +136,9 @@ func updateOutdated(o Observed, _ time.Time) *Step {
 	if o.Update == nil || begun(o.Update) || current == nil || !o.Update.DeletionTimestamp.IsZero() {
 		return nil
 	}
+	if deleting(o.Stack) && abandons(o.Stack) {
+		return &Step{Act: Supersede, State: conditions.Reconciling(pulumiv1.ReasonStackProcessing, "the Stack is released, so that "+o.Update.Name+", which waited to start, is withdrawn")}
+	}
 	sourceChanged := newSource(o, current.Commit, current.Source)
 	inputsChanged := len(changedInputs(current.Inputs, o.Inputs)) > 0
 	if current.Generation == o.Stack.Generation && current.ReconcileRequest == request(o.Stack) && !sourceChanged && !inputsChanged && !sourceServedByPKO(o) {
@@ -143,9 +148,10 @@ func updateOutdated(o Observed, _ time.Time) *Step {
 }
 
 // updateUnwanted: the Stack goes, so that what runs for it is not worth finishing. It ends gracefully, with its state
-// saved; what it made is on record there for the destroy.
+// saved; what it made is on record there for the destroy. A destroy itself ends only where a person releases the Stack.
 func updateUnwanted(o Observed, _ time.Time) *Step {
-	if !deleting(o.Stack) || o.Update == nil || !o.Update.DeletionTimestamp.IsZero() || o.Update.Spec.Type == autov1alpha1.DestroyUpdate {
+	if !deleting(o.Stack) || o.Update == nil || !o.Update.DeletionTimestamp.IsZero() ||
+		(o.Update.Spec.Type == autov1alpha1.DestroyUpdate && !abandons(o.Stack)) {
 		return nil
 	}
 	return &Step{Act: Cancel, State: conditions.Reconciling(pulumiv1.ReasonStackProcessing,

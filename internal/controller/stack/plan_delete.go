@@ -16,7 +16,7 @@ func heldBack(stack *pulumiv1.Stack) string {
 	if !deleting(stack) {
 		return ""
 	}
-	return "; the Stack goes when its destroy has succeeded: mend this, or set spec.destroyOnFinalize to false to keep what it made"
+	return "; the Stack goes when its destroy has succeeded: mend this; or, to keep what it made, set spec.destroyOnFinalize to false or annotate the Stack with " + pulumiv1.AnnotationAbandon + "=true"
 }
 
 // resourcesKept: the user asked to keep the resources.

@@ -67,6 +67,8 @@ func (p Prerequisite) unmet(now time.Time) (problem string, outdated bool) {
 	}
 	last := lastUpdate(p.Stack)
 	switch {
+	case deleting(p.Stack):
+		return "prerequisite is being deleted", false
 	case last == nil || last.Generation != p.Stack.Generation || last.ReconcileRequest != request(p.Stack):
 		return "prerequisite has not run to completion", false
 	case last.State != pulumiv1.SucceededStackState:

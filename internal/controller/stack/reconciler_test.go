@@ -73,6 +73,13 @@ func newCluster(t *testing.T, objects ...client.Object) *cluster {
 	c.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
 		WithStatusSubresource(&pulumiv1.Stack{}, &pulumiv1.Program{}, &autov1alpha1.Workspace{}, &autov1alpha1.Update{}).
 		WithIndex(&autov1alpha1.Update{}, indexStack, stackNames).
+		WithIndex(&pulumiv1.Stack{}, indexNeeded, func(object client.Object) []string {
+			stack, ok := object.(*pulumiv1.Stack)
+			if !ok {
+				return nil
+			}
+			return neededStacks(stack)
+		}).
 		WithInterceptorFuncs(c.crashes()).Build()
 	c.r = &Reconciler{
 		Client: c.client, Reader: c.client, Clock: c.clock, Recorder: c.events, Artifacts: archives{},
@@ -222,6 +229,20 @@ func (c *cluster) finish(failure string, outputs map[string]string) {
 		return
 	}
 	c.t.Fatal("there is no Update to finish")
+}
+
+// did says what the one Update that is not complete did.
+func (c *cluster) did(changes map[string]int32) {
+	c.t.Helper()
+	for _, update := range c.updates() {
+		if len(update.Status.Conditions) > 0 {
+			continue
+		}
+		update.Status.Changes = changes
+		if err := c.client.Status().Update(c.t.Context(), &update); err != nil {
+			c.t.Fatal(err)
+		}
+	}
 }
 
 func (c *cluster) edit(change func(*pulumiv1.Stack)) {

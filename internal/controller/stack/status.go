@@ -2,6 +2,7 @@ package stack
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -18,7 +19,7 @@ func status(o Observed, step Step, now time.Time) *pulumiv1.StackStatus {
 	s := o.Stack.Status.DeepCopy()
 	s.ObservedGeneration = o.Stack.Generation
 	s.ObservedReconcileRequest = o.Stack.Annotations[pulumiv1.AnnotationReconciliationRequest]
-	want := append(step.State.Conditions(o.Stack.Generation), conditions.FieldsIgnored(ignored(&o.Stack.Spec), o.Stack.Generation)...)
+	want := append(step.State.Conditions(o.Stack.Generation), conditions.FieldsIgnored(slices.Concat(ignored(&o.Stack.Spec), ignoredAnnotations(o.Stack)), o.Stack.Generation)...)
 	want = append(want, sourceStale(o)...)
 	s.Conditions = conditions.Merge(s.Conditions, want, metav1.NewTime(now))
 	adoptInputs(s.LastUpdate, o.Stack.Generation, o.Inputs)
@@ -98,6 +99,7 @@ func absorb(stack *pulumiv1.Stack, update *autov1alpha1.Update, outputs *Outputs
 	if update.Spec.Type == autov1alpha1.UpUpdate && (record.State == pulumiv1.SucceededStackState || stack.Status.Source == nil) {
 		stack.Status.Source = current.Source
 	}
+	stack.Status.Resources = resourcesAfter(stack.Status.Resources, update, record.State)
 	if update.Status.ProjectInfo != nil {
 		stack.Status.ProjectInfo = update.Status.ProjectInfo.DeepCopy()
 	}

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
@@ -52,7 +53,7 @@ func (r *Reconciler) take(ctx context.Context, stack *pulumiv1.Stack, o Observed
 	if err := r.releaseUpdates(ctx, client.ObjectKeyFromObject(stack), ""); err != nil {
 		return err
 	}
-	return r.release(ctx, stack)
+	return r.release(ctx, stack, o)
 }
 
 // clear deletes what a step wants gone. The preconditions make sure that it is what the step was planned for: an Update
@@ -167,9 +168,10 @@ func (r *Reconciler) ensureFinalizer(ctx context.Context, stack *pulumiv1.Stack)
 }
 
 // release removes the finalizer, after which the Stack goes.
-func (r *Reconciler) release(ctx context.Context, stack *pulumiv1.Stack) error {
-	if !stack.Spec.DestroyOnFinalize {
-		r.emit(stack, resourcesLeft())
+func (r *Reconciler) release(ctx context.Context, stack *pulumiv1.Stack, o Observed) error {
+	if left := leftBehind(o); left != nil {
+		r.emit(stack, *left)
+		ctrl.LoggerFrom(ctx).Info("A Stack goes and its resources stay", "reason", left.reason, "note", left.note)
 	}
 	if _, err := r.releaseKubeconfig(ctx, client.ObjectKeyFromObject(stack)); err != nil {
 		return err

@@ -55,6 +55,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 		Named("stack-controller").
 		For(&pulumiv1.Stack{}, builder.WithPredicates(stackChanged())).
 		Watches(&pulumiv1.Stack{}, handler.EnqueueRequestsFromMapFunc(r.byIndex(indexNeeded)), builder.WithPredicates(becameReady())).
+		Watches(&pulumiv1.Stack{}, handler.EnqueueRequestsFromMapFunc(r.neededThatGo), builder.WithPredicates(stackChanged())).
 		Watches(&pulumiv1.Program{}, handler.EnqueueRequestsFromMapFunc(r.byIndex(indexProgram)), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&autov1alpha1.Workspace{}, builder.WithPredicates(statusChanged(workspaceState))).
 		Watches(&autov1alpha1.Update{}, owned, builder.WithPredicates(statusChanged(updateState))).
@@ -131,8 +132,9 @@ func (r *Reconciler) byIndex(index string) handler.MapFunc {
 func stackChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		was, is := e.ObjectOld, e.ObjectNew
-		key := pulumiv1.AnnotationReconciliationRequest
-		return was.GetGeneration() != is.GetGeneration() || was.GetAnnotations()[key] != is.GetAnnotations()[key] ||
+		annotated := func(key string) bool { return was.GetAnnotations()[key] != is.GetAnnotations()[key] }
+		return was.GetGeneration() != is.GetGeneration() ||
+			annotated(pulumiv1.AnnotationReconciliationRequest) || annotated(pulumiv1.AnnotationAbandon) ||
 			!equality.Semantic.DeepEqual(was.GetFinalizers(), is.GetFinalizers())
 	}}
 }
