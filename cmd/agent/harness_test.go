@@ -290,12 +290,19 @@ func (p *pod) ups() int {
 type logBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
+	// most is how much of it is kept, about; 0 is all. written counts all.
+	most    int
+	written int
 }
 
 // Write adds to the log.
 func (l *logBuffer) Write(text []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.written += len(text)
+	if l.most > 0 && l.buf.Len() > l.most {
+		l.buf.Next(l.buf.Len() / 2)
+	}
 	return l.buf.Write(text)
 }
 

@@ -104,7 +104,7 @@ func (a *Agent) Hello() *operation.Hello {
 	a.outbox.clear()
 	hello := &operation.Hello{
 		Protocol: operation.Protocol, AgentVersion: a.version, PulumiVersion: a.runner.Version(),
-		Finished: a.journal.Unrecorded(),
+		Finished: together(a.journal.Unrecorded()),
 	}
 	if a.running != nil {
 		hello.Running = []*operation.Progress{proto.CloneOf(a.running.progress)}

@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -132,14 +133,38 @@ func notRun(
 	}
 }
 
-// fitting is the result with outputs only as large as a session can carry. What fits into a Secret fits many times, so
-// the manager can still say that outputs are too large to record.
+// fitting is the result as a session can carry it: its words are text, and its outputs no larger than that. What fits
+// into a Secret fits many times, so the manager can still say that outputs are too large to record.
 func fitting(result *operation.Result) *operation.Result {
-	if size := proto.Size(result); size > maxResult {
+	for _, text := range []*string{&result.Message, &result.Reason, &result.Permalink} {
+		*text = strings.ToValidUTF8(*text, "")
+	}
+	if proto.Size(result) > maxResult {
 		result.Outputs = nil
-		result.Message += "; its outputs are larger than the agent can send and are not recorded"
+		result.Message += unsent
 	}
 	return result
 }
 
-const maxResult = 8 << 20
+// together are results as one Hello can carry them, which it may have to after the manager was away for long: of those
+// before the newest the outputs are left out where they are too much.
+func together(results []*operation.Result) []*operation.Result {
+	size := 0
+	for i, result := range slices.Backward(results) {
+		if size += proto.Size(result); size > maxHello {
+			results[i] = proto.CloneOf(result)
+			results[i].Outputs = nil
+			results[i].Message += unsent
+			size += proto.Size(results[i]) - proto.Size(result)
+		}
+	}
+	return results
+}
+
+const (
+	// maxResult bounds a result, maxHello several in one message. The hub takes 16 MiB at once.
+	maxResult = 8 << 20
+	maxHello  = 12 << 20
+
+	unsent = "; its outputs are larger than the agent can send and are not recorded"
+)

@@ -3,7 +3,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -61,7 +60,7 @@ type Ending struct {
 	Signal string
 	// Interrupted says that SIGINT was sent; Killed that SIGKILL was, too.
 	Interrupted, Killed bool
-	// Stdout is the whole of it for a private process, otherwise its last lines.
+	// Stdout is the whole of it for a private process, as far as anything can be done with it, otherwise its last lines.
 	Stdout string
 	// Stderr is its last lines.
 	Stderr string
@@ -85,10 +84,10 @@ func (c *CLI) Run(ctx context.Context, command Command) (Ending, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGINT}
 	// What the CLI leaves behind may hold its output open.
 	cmd.WaitDelay = outputDelay
-	stdout, stderr, private := c.lines(command), c.lines(command), &bytes.Buffer{}
+	stdout, stderr, unseen := c.lines(command), c.lines(command), &private{}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	if command.Private {
-		cmd.Stdout = private
+		cmd.Stdout = unseen
 	}
 	// The death signal is bound to the thread that started the process.
 	runtime.LockOSThread()
@@ -110,7 +109,7 @@ func (c *CLI) Run(ctx context.Context, command Command) (Ending, error) {
 	stderr.flush()
 	ending := Ending{Interrupted: interrupted, Killed: killed, Stdout: stdout.tail(), Stderr: stderr.tail()}
 	if command.Private {
-		ending.Stdout = private.String()
+		ending.Stdout = unseen.kept.String()
 	}
 	ending.Code, ending.Signal = status(cmd.ProcessState)
 	var exit *exec.ExitError

@@ -162,3 +162,31 @@ func TestAProgramThatIsNotThere(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestALongLineIsKeptByItsBeginning(t *testing.T) {
+	c, output := shell(t)
+	ending, err := c.Run(t.Context(), script(`printf 'first\nbegins: \377'; head -c 1000000 /dev/zero | tr '\0' x; printf '\nlast\n'`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := strings.Split(ending.Stdout, "\n")
+	if len(kept) != 3 || !strings.HasPrefix(kept[1], "begins: xxx") || len(kept[1]) > 2<<10 || kept[2] != "last" {
+		t.Errorf("kept are %d lines: %.300q", len(kept), kept)
+	}
+	if got := strings.Count(output.String(), "x"); got != 1000000 {
+		t.Errorf("the log has %d of it, want all", got)
+	}
+}
+
+func TestPrivateOutputIsBounded(t *testing.T) {
+	c, _ := shell(t)
+	command := script(`head -c 50000000 /dev/zero`)
+	command.Private = true
+	ending, err := c.Run(t.Context(), command)
+	if err != nil || !ending.Succeeded() {
+		t.Fatalf("%+v, %v", ending.Code, err)
+	}
+	if kept := len(ending.Stdout); kept != 32<<20 {
+		t.Errorf("%d bytes are kept", kept)
+	}
+}

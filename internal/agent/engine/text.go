@@ -52,6 +52,14 @@ func plain(message string) string {
 	return strings.TrimSpace(colour.ReplaceAllString(message, ""))
 }
 
+// cut is the beginning of a message that is too long to be kept.
+func cut(message string) string {
+	if len(message) <= maxError {
+		return message
+	}
+	return strings.ToValidUTF8(message[:maxError], "")
+}
+
 func count(n int) string { return strconv.Itoa(n) }
 
 // colour is the engine's way to write colours into text.

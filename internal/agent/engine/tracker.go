@@ -34,6 +34,7 @@ type Tracker struct {
 	inFlight []inFlight
 	step     string
 	errors   []Diagnostic
+	dropped  int
 	failed   []string
 	outputs  map[string]any
 	changes  map[string]int32
@@ -65,7 +66,7 @@ func (t *Tracker) Apply(event apitype.EngineEvent) {
 	case event.SummaryEvent != nil:
 		t.summarize(event.SummaryEvent)
 	case event.ErrorEvent != nil:
-		t.errors = append(t.errors, Diagnostic{Message: plain(event.ErrorEvent.Error)})
+		t.keep(Diagnostic{Message: plain(event.ErrorEvent.Error)})
 	}
 }
 
@@ -84,8 +85,11 @@ func (t *Tracker) Step() string {
 	return last
 }
 
-// Errors are the engine's errors in their order.
+// Errors are the engine's errors in their order, the first and the last of them where there are very many.
 func (t *Tracker) Errors() []Diagnostic { return slices.Clone(t.errors) }
+
+// Dropped counts the errors between them that are not kept.
+func (t *Tracker) Dropped() int { return t.dropped }
 
 // Failed are the URNs of the resources whose step failed.
 func (t *Tracker) Failed() []string { return slices.Clone(t.failed) }
@@ -138,17 +142,26 @@ func (t *Tracker) diagnose(d *apitype.DiagnosticEvent) {
 	if d.Severity != "error" || d.Ephemeral {
 		return
 	}
-	message := plain(d.Message)
-	diagnostic := Diagnostic{URN: d.URN, Message: message}
-	if message == "" || slices.Contains(t.errors, diagnostic) {
-		return
+	t.keep(Diagnostic{URN: d.URN, Message: plain(d.Message)})
+}
+
+// keep keeps an error that is new and says something, as far as there is room.
+func (t *Tracker) keep(d Diagnostic) {
+	d.Message = cut(d.Message)
+	switch {
+	case d.Message == "", slices.Contains(t.errors, d):
+	case len(t.errors) >= maxErrors:
+		// The last ones stay as well: only then is it told that the state could not be saved.
+		t.dropped++
+		t.errors = append(slices.Delete(t.errors, maxErrors/2, maxErrors/2+1), d)
+	default:
+		t.errors = append(t.errors, d)
 	}
-	t.errors = append(t.errors, diagnostic)
 }
 
 func (t *Tracker) policy(p *apitype.PolicyEvent) {
 	if p.EnforcementLevel == "mandatory" {
-		t.errors = append(t.errors, Diagnostic{URN: p.ResourceURN, Policy: true,
+		t.keep(Diagnostic{URN: p.ResourceURN, Policy: true,
 			Message: "policy " + p.PolicyPackName + " " + p.PolicyName + ": " + plain(p.Message)})
 	}
 }
@@ -172,6 +185,12 @@ func (t *Tracker) summarize(s *apitype.SummaryEvent) {
 func internal(kind string) bool {
 	return kind == stackType || strings.HasPrefix(kind, "pulumi:providers:")
 }
+
+const (
+	// maxErrors bounds how many errors are kept, maxError the bytes of one, of which a result shows much less.
+	maxErrors = 500
+	maxError  = 32 << 10
+)
 
 // stackType is the type of the stack's own resource, whose outputs are the stack's.
 const stackType = "pulumi:pulumi:Stack"

@@ -49,5 +49,5 @@ func driftMessage(changed []engine.Change) string {
 		}
 		lines = append(lines, line)
 	}
-	return several(lines)
+	return several(lines, 0)
 }

@@ -112,16 +112,17 @@ func engineMessage(tracker *engine.Tracker, ending cli.Ending) string {
 	if len(all) == 0 {
 		return lastWords(ending)
 	}
-	return several(all)
+	return several(all, tracker.Dropped())
 }
 
-// several joins messages, as many as there is room for.
-func several(all []string) string {
+// several joins messages, as many as there is room for, and says how many there are beside them, of which more are not
+// even among them.
+func several(all []string, more int) string {
 	var b strings.Builder
 	for i, one := range all {
 		one = cut(one, maxOne)
 		if i > 0 && b.Len()+len(one)+maxRest > maxMessage {
-			fmt.Fprintf(&b, "\nand %d more; see the log of the workspace's pod", len(all)-i)
+			fmt.Fprintf(&b, "\nand %d more; see the log of the workspace's pod", len(all)-i+more)
 			break
 		}
 		if i > 0 {

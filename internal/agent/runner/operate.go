@@ -139,9 +139,12 @@ func (r *Runner) Trace(uid string) string {
 		return ""
 	}
 	defer r.forget(path)
-	tracker := engine.NewTracker()
-	if err := engine.NewLog(path).Drain(tracker); err != nil {
+	log, tracker := engine.NewLog(path), engine.NewTracker()
+	if err := log.Drain(tracker); err != nil {
 		return ""
+	}
+	if log.Cut() {
+		return "at least " + doneWords(tracker)
 	}
 	return doneWords(tracker)
 }
