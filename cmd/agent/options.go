@@ -26,6 +26,7 @@ type options struct {
 	environment       []string
 	serviceAccountDir string
 	cache             string
+	host              string
 }
 
 func readOptions(args []string) (options, error) {
@@ -51,6 +52,9 @@ func readOptions(args []string) (options, error) {
 		o.dynamicEnv = path
 	}
 	var err error
+	if o.host, err = os.Hostname(); err != nil {
+		return options{}, fmt.Errorf("ask for the host name: %w", err)
+	}
 	if o.serverName, _, err = net.SplitHostPort(o.hub); err != nil {
 		return options{}, fmt.Errorf("the hub's address %q is not host:port; set GANTRY_HUB or --hub", o.hub)
 	}

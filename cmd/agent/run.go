@@ -111,7 +111,7 @@ func newRunner(o options, children *cli.Children, log *slog.Logger) *runner.Runn
 			NoClusterDNS: o.noClusterDNS, ServiceHost: o.serviceHost, ServicePort: o.servicePort,
 			TokenPath: filepath.Join(o.serviceAccountDir, "token"), CAPath: filepath.Join(o.serviceAccountDir, "ca.crt"),
 		},
-		Env: cached(o, log), DynamicEnv: o.dynamicEnv, State: state, Now: time.Now, Log: log,
+		Env: cached(o, log), Host: o.host, DynamicEnv: o.dynamicEnv, State: state, Now: time.Now, Log: log,
 	}
 }
 

@@ -635,7 +635,10 @@ type Operation struct {
 	Options    *Options    `protobuf:"bytes,6,opt,name=options,proto3" json:"options,omitempty"`
 	Kubeconfig *Kubeconfig `protobuf:"bytes,7,opt,name=kubeconfig,proto3" json:"kubeconfig,omitempty"`
 	// cancel_grace is the time between SIGINT and a kill.
-	CancelGrace   *durationpb.Duration `protobuf:"bytes,8,opt,name=cancel_grace,json=cancelGrace,proto3" json:"cancel_grace,omitempty"`
+	CancelGrace *durationpb.Duration `protobuf:"bytes,8,opt,name=cancel_grace,json=cancelGrace,proto3" json:"cancel_grace,omitempty"`
+	// host_prefix is what the host names of this Workspace's pods begin with, and those of no others. There is never more
+	// than one of these pods. It is empty if that is not known.
+	HostPrefix    string `protobuf:"bytes,9,opt,name=host_prefix,json=hostPrefix,proto3" json:"host_prefix,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -724,6 +727,13 @@ func (x *Operation) GetCancelGrace() *durationpb.Duration {
 		return x.CancelGrace
 	}
 	return nil
+}
+
+func (x *Operation) GetHostPrefix() string {
+	if x != nil {
+		return x.HostPrefix
+	}
+	return ""
 }
 
 type Stack struct {
@@ -1475,7 +1485,9 @@ type Result struct {
 	Changes       map[string]int32 `protobuf:"bytes,11,rep,name=changes,proto3" json:"changes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	PulumiVersion string           `protobuf:"bytes,12,opt,name=pulumi_version,json=pulumiVersion,proto3" json:"pulumi_version,omitempty"`
 	// phases are the parts that were begun, in their order, each with the time it took. The one that failed is the last.
-	Phases        []*Phase `protobuf:"bytes,13,rep,name=phases,proto3" json:"phases,omitempty"`
+	Phases []*Phase `protobuf:"bytes,13,rep,name=phases,proto3" json:"phases,omitempty"`
+	// healed says what dead operations of this Workspace had left locked, and that it was canceled.
+	Healed        string `protobuf:"bytes,14,opt,name=healed,proto3" json:"healed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1599,6 +1611,13 @@ func (x *Result) GetPhases() []*Phase {
 		return x.Phases
 	}
 	return nil
+}
+
+func (x *Result) GetHealed() string {
+	if x != nil {
+		return x.Healed
+	}
+	return ""
 }
 
 // Phase is one part of an operation.
@@ -1738,7 +1757,7 @@ const file_internal_operation_session_proto_rawDesc = "" +
 	"\x03uid\x18\x01 \x01(\tR\x03uid\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x1c\n" +
 	"\bRecorded\x12\x10\n" +
-	"\x03uid\x18\x01 \x01(\tR\x03uid\"\xfe\x02\n" +
+	"\x03uid\x18\x01 \x01(\tR\x03uid\"\x9f\x03\n" +
 	"\tOperation\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\tR\x03uid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12-\n" +
@@ -1749,7 +1768,9 @@ const file_internal_operation_session_proto_rawDesc = "" +
 	"\n" +
 	"kubeconfig\x18\a \x01(\v2\x1f.gantry.operation.v1.KubeconfigR\n" +
 	"kubeconfig\x12<\n" +
-	"\fcancel_grace\x18\b \x01(\v2\x19.google.protobuf.DurationR\vcancelGrace\"\xb9\x01\n" +
+	"\fcancel_grace\x18\b \x01(\v2\x19.google.protobuf.DurationR\vcancelGrace\x12\x1f\n" +
+	"\vhost_prefix\x18\t \x01(\tR\n" +
+	"hostPrefix\"\xb9\x01\n" +
 	"\x05Stack\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06create\x18\x02 \x01(\bR\x06create\x12)\n" +
@@ -1811,7 +1832,7 @@ const file_internal_operation_session_proto_rawDesc = "" +
 	"\astarted\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x12\x12\n" +
 	"\x04done\x18\x04 \x01(\x05R\x04done\x12\x12\n" +
 	"\x04step\x18\x05 \x01(\tR\x04step\x12\x1c\n" +
-	"\tpermalink\x18\x06 \x01(\tR\tpermalink\"\xd2\x05\n" +
+	"\tpermalink\x18\x06 \x01(\tR\tpermalink\"\xea\x05\n" +
 	"\x06Result\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\tR\x03uid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x124\n" +
@@ -1826,7 +1847,8 @@ const file_internal_operation_session_proto_rawDesc = "" +
 	" \x03(\v2(.gantry.operation.v1.Result.OutputsEntryR\aoutputs\x12B\n" +
 	"\achanges\x18\v \x03(\v2(.gantry.operation.v1.Result.ChangesEntryR\achanges\x12%\n" +
 	"\x0epulumi_version\x18\f \x01(\tR\rpulumiVersion\x122\n" +
-	"\x06phases\x18\r \x03(\v2\x1a.gantry.operation.v1.PhaseR\x06phases\x1aW\n" +
+	"\x06phases\x18\r \x03(\v2\x1a.gantry.operation.v1.PhaseR\x06phases\x12\x16\n" +
+	"\x06healed\x18\x0e \x01(\tR\x06healed\x1aW\n" +
 	"\fOutputsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x121\n" +
 	"\x05value\x18\x02 \x01(\v2\x1b.gantry.operation.v1.OutputR\x05value:\x028\x01\x1a:\n" +

@@ -129,6 +129,9 @@ type UpdateStatus struct {
 	// changes counts the resources by what was done to them: create, update, delete, same, ….
 	// +optional
 	Changes map[string]int32 `json:"changes,omitempty"`
+	// healed says what a dead operation had left locked, and that this one canceled it; absent where nothing was.
+	// +optional
+	Healed string `json:"healed,omitempty"`
 	// conditions are Ready, Reconciling, Stalled, Progressing, Failed and Complete.
 	// +listType=map
 	// +listMapKey=type

@@ -80,6 +80,11 @@ func RemoveArgs(stack string) []string {
 	return []string{"stack", "rm", "--yes", "--preserve-config", "--stack=" + stack, "--non-interactive", "--color=never"}
 }
 
+// CancelArgs are the arguments that take the lock of a stack from whoever has it.
+func CancelArgs(stack string) []string {
+	return []string{"cancel", "--yes", "--stack=" + stack, "--non-interactive", "--color=never"}
+}
+
 // EncryptArgs are the arguments that encrypt standard input into the settings file at path, under the key.
 func EncryptArgs(stack, path, key string) []string {
 	return []string{

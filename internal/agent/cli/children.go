@@ -119,6 +119,12 @@ func (c *Children) strays() []stray {
 	return found
 }
 
+// Alive tells whether there is a process that has not ended.
+func Alive(pid int) bool {
+	state, _ := look(pid)
+	return state != "" && state != "Z"
+}
+
 // look reads a process's state and parent; 0 when it is gone.
 func look(pid int) (state string, parent int) {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")

@@ -48,6 +48,8 @@ type Command struct {
 	Grace time.Duration
 	// Nice lowers the priority.
 	Nice bool
+	// Started is told the process. It may be nil.
+	Started func(pid int)
 	// Line is told each line that is not private. It may be nil.
 	Line func(string)
 }
@@ -94,6 +96,9 @@ func (c *CLI) Run(ctx context.Context, command Command) (Ending, error) {
 	defer runtime.UnlockOSThread()
 	if err := c.Children.start(cmd); err != nil {
 		return Ending{}, fmt.Errorf("start pulumi: %w", err)
+	}
+	if command.Started != nil {
+		command.Started(cmd.Process.Pid)
 	}
 	if command.Nice {
 		_ = syscall.Setpriority(syscall.PRIO_PROCESS, cmd.Process.Pid, lowPriority)

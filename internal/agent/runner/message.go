@@ -45,6 +45,8 @@ func fail(ctx context.Context, result *operation.Result, run *run, f failure) {
 		result.Outcome, result.Reason = operation.Outcome_INTERRUPTED, operation.ReasonAborted
 		result.Message = bound(killedMessage(run, ending))
 		return
+	case errors.As(f.err, new(*lockedError)):
+		result.Message = f.err.Error()
 	case errors.Is(f.err, errCloudConfig):
 		f.reason, words, result.Message = operation.ReasonInitializationFailed, "", f.err.Error()+"; "+doneWords(run.tracker)
 	case operating:

@@ -15,8 +15,8 @@ import (
 	"github.com/gantry-operator/gantry/internal/operation"
 )
 
-// operate runs the operation's one process and follows its events.
-func (r *Runner) operate(ctx context.Context, run *run) error {
+// operateOnce runs the operation's one process and follows its events.
+func (r *Runner) operateOnce(ctx context.Context, run *run) error {
 	path, err := r.newEventLog(run.op.GetUid())
 	if err != nil {
 		return err
@@ -27,7 +27,7 @@ func (r *Runner) operate(ctx context.Context, run *run) error {
 	guarded, line, release := run.guarded(ctx)
 	defer release()
 	ending, err := r.CLI.Run(guarded, r.in(run, cli.Command{
-		Args: cli.OperationArgs(run.op, path), What: cli.Name(run.op.GetType()), Line: line,
+		Args: cli.OperationArgs(run.op, path), What: cli.Name(run.op.GetType()), Line: line, Started: r.mayLock,
 	}))
 	stop()
 	if drainErr := log.Drain(run.tracker); drainErr != nil {

@@ -37,6 +37,8 @@ type Runner struct {
 	Env []string
 	// DynamicEnv is the path of a dotenv file that is read for each operation, if it is there.
 	DynamicEnv string
+	// Host is the host name of the pod.
+	Host string
 	// State is a directory on the pod's disk, for event logs and marks of what was installed.
 	State string
 	// Now is the time.
@@ -59,6 +61,8 @@ type run struct {
 	ending  cli.Ending
 	// configured says that the operation brings configuration or environments of its own.
 	configured bool
+	// healed says what was locked by the dead, and that it was canceled.
+	healed string
 	// notes go into the message of a failure.
 	notes []string
 
@@ -139,6 +143,7 @@ func (r *Runner) finish(result *operation.Result, run *run) {
 	run.mu.Unlock()
 	result.Changes = run.tracker.Changes()
 	result.PulumiVersion = r.Version()
+	result.Healed = run.healed
 	result.Ended = timestamppb.New(r.Now())
 }
 

@@ -53,6 +53,7 @@ func build(o Observed) (*operation.Operation, *failure.TerminalError) {
 		Options:     optionsOf(o.Update.Spec, o.Workspace.Spec.PulumiLogLevel),
 		Kubeconfig:  kubeconfig,
 		CancelGrace: durationpb.New(o.Settings.CancelGrace),
+		HostPrefix:  pod.HostPrefix(o.Workspace),
 	}, nil
 }
 

@@ -166,6 +166,7 @@ func recordResult(status *autov1alpha1.UpdateStatus, result *operation.Result, k
 	status.Permalink = permalinkOf(result.GetPermalink(), status.Permalink)
 	status.Outputs = kept.secret
 	status.Changes = maps.Clone(result.GetChanges())
+	status.Healed = conditions.Bound(result.GetHealed())
 	if project := result.GetProject(); project != nil {
 		status.ProjectInfo = &autov1alpha1.ProjectInfo{Name: project.GetName(), Runtime: project.GetRuntime()}
 	}

@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,6 +43,7 @@ func (r *Reconciler) take(ctx context.Context, o *Observed, step Step) (Step, er
 func (r *Reconciler) create(ctx context.Context, o *Observed, step Step) (Step, error) {
 	wanted := o.Built.DeepCopy()
 	pod.Protect(wanted)
+	pod.NameHost(wanted, o.Workspace, rand.Text())
 	err := r.Client.Create(ctx, wanted, client.FieldOwner(kube.ManagerObjects))
 	switch {
 	case err == nil:
