@@ -37,6 +37,8 @@ const (
 	ReasonStackProcessing = "StackProcessing"
 	// ReasonRetryingAfterFailure with Reconciling=True: the last update failed and is tried again later.
 	ReasonRetryingAfterFailure = "RetryingAfterFailure"
+	// ReasonUpdateConflict with Reconciling=True: somebody else has locked the stack, or updates it. It is waited for.
+	ReasonUpdateConflict = "UpdateConflict"
 	// ReasonPreviewFailed with Reconciling=True: the last preview failed and is tried again later.
 	ReasonPreviewFailed = "PreviewFailed"
 	// ReasonPrerequisiteNotSatisfied with Reconciling=True: another Stack has to succeed first.
@@ -78,6 +80,8 @@ const (
 	EventResourcesKept = "ResourcesKept"
 	// EventResourcesAbandoned: the Stack goes and what it made stays, since a person released it.
 	EventResourcesAbandoned = "ResourcesAbandoned"
+	// EventStackLockHealed: a dead operation of the Stack had left the stack locked, and the lock was canceled.
+	EventStackLockHealed = "StackLockHealed"
 	// EventWorkspaceDeleted: the Workspace was reclaimed.
 	EventWorkspaceDeleted = "WorkspaceDeleted"
 )

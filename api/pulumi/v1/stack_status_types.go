@@ -35,7 +35,7 @@ type LastUpdate struct {
 	// state is succeeded or failed.
 	// +optional
 	State StackUpdateState `json:"state,omitempty"`
-	// message says why it failed.
+	// message says why it failed, or what it had to heal.
 	// +optional
 	Message string `json:"message,omitempty"`
 	// lastAttemptedCommit is the revision of the source that was tried last.

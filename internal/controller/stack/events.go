@@ -38,6 +38,11 @@ func updateEnded(last *pulumiv1.LastUpdate) notice {
 	}
 }
 
+// lockHealed: what an operation had to cancel before it could run.
+func lockHealed(update *autov1alpha1.Update) notice {
+	return notice{corev1.EventTypeNormal, pulumiv1.EventStackLockHealed, "Update", update.Status.Healed}
+}
+
 // configInvalid: the spec cannot work as it is.
 func configInvalid(state conditions.State) notice {
 	return notice{corev1.EventTypeWarning, pulumiv1.EventStackConfigInvalid, "Validate", state.Message()}

@@ -110,7 +110,7 @@ func TestWhatIsSaidWhileRetrying(t *testing.T) {
 	}{
 		"Program":  {world(failed("UpdateFailed", 2, 0)), []string{"2 update failure(s), attempt 2 of 4, tried again at about 2026-01-02T12:00:3", ": boom"}},
 		"Outage":   {world(failed(operation.ReasonTransient, 2, 0)), []string{"2 update failure(s), tried again at about 2026-01-02T12:00:3", "and so on for ever", ": boom"}},
-		"Conflict": {world(failed(operation.ReasonConflict, 9, 0)), []string{"tried again at about 2026-01-02T12:1", "and so on for ever"}},
+		"Conflict": {world(failed(operation.ReasonConflict, 9, 0)), []string{"waiting for the stack to be free", "tried again at about 2026-01-02T12:1", "and so on for ever", ": boom"}},
 		"Destroy":  {world(goes, destroyed(3), failed("UpdateFailed", 9, 0)), []string{"and so on for ever"}},
 		"Stalled":  {world(failed("UpdateFailed", 4, 0)), []string{"up failed 4 times; not retrying until the spec or source changes: boom"}},
 		"Preview": {world(failed("UpdateFailed", 1, 0), func(o *Observed) { o.Stack.Status.LastUpdate.Type = autov1alpha1.PreviewUpdate }),

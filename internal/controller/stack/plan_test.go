@@ -113,6 +113,7 @@ func TestPlan(t *testing.T) {
 		"FailedRecently":   {"a failure waits for its backoff", world(failed("UpdateFailed", 1, time.Second)), want{state: "RetryingAfterFailure", after: 9 * time.Second}},
 		"FailedCooledDown": {"and is then tried again", world(failed("UpdateFailed", 1, 12*time.Second)), want{act: Run, state: "StackProcessing", message: "Backoff time elapsed: 10s"}},
 		"FailedExhausted":  {"the fourth failure is the last", world(failed("UpdateFailed", 4, 30*time.Hour)), want{state: "UpdateFailed"}},
+		"ConflictRecently": {"a lock is waited for, under a reason of its own", world(failed(operation.ReasonConflict, 1, time.Second)), want{state: "UpdateConflict", after: 9 * time.Second}},
 		"ConflictNeverExhausted": {"a lock may be released at any time", world(failed(operation.ReasonConflict, 40, 17*time.Minute)),
 			want{act: Run, state: "StackProcessing", message: "Backoff time elapsed: 15m"}},
 		"ExhaustedRevivedBySource": {"a new revision is worth an attempt", world(failed("UpdateFailed", 4, time.Second), revision("8")),

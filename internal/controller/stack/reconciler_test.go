@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -326,6 +327,24 @@ func TestFirstDeployment(t *testing.T) {
 	}
 	if got := len(c.updates()); got != 1 {
 		t.Errorf("%d updates, want 1", got)
+	}
+}
+
+func TestAHealedLockIsTold(t *testing.T) {
+	c := newCluster(t, demo(), programOf(greeting))
+	c.reconcile()
+	update := c.updates()[0]
+	update.Status.Healed = "the stack was locked by u@old"
+	if err := c.client.Status().Update(t.Context(), &update); err != nil {
+		t.Fatal(err)
+	}
+	c.finish("", nil)
+	c.reconcile()
+	if last := c.stack().Status.LastUpdate; last.State != pulumiv1.SucceededStackState || last.Message != update.Status.Healed {
+		t.Errorf("lastUpdate: %+v", last)
+	}
+	if told := c.told(pulumiv1.EventStackLockHealed); len(told) != 1 || !strings.Contains(told[0], update.Status.Healed) {
+		t.Errorf("events: %v", told)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/internal/conditions"
+	"github.com/gantry-operator/gantry/internal/operation"
 )
 
 // status is the whole status of a Stack for which a step was planned.
@@ -67,6 +68,8 @@ func settledState(o Observed) conditions.State {
 	case exhausted(o.Stack, last):
 		return conditions.Stalled(pulumiv1.ReasonUpdateFailed,
 			fmt.Sprintf("%s failed %d times; not retrying until the spec or source changes: %s", last.Type, last.Failures, last.Message))
+	case last.Reason == operation.ReasonConflict:
+		return conditions.Reconciling(pulumiv1.ReasonUpdateConflict, fmt.Sprintf("waiting for the stack to be free, met %d time(s), %s: %s", last.Failures, outlook(o.Stack, last), last.Message))
 	case last.Type == autov1alpha1.PreviewUpdate:
 		return conditions.Reconciling(pulumiv1.ReasonPreviewFailed, fmt.Sprintf("%d preview failure(s), %s: %s", last.Failures, outlook(o.Stack, last), last.Message))
 	default:
@@ -83,7 +86,7 @@ func absorb(stack *pulumiv1.Stack, update *autov1alpha1.Update, outputs *Outputs
 		Generation: current.Generation, ReconcileRequest: current.ReconcileRequest, Name: update.Name, Type: update.Spec.Type,
 		State: pulumiv1.SucceededStackState, LastAttemptedCommit: current.Commit, LastSuccessfulCommit: current.Commit,
 		Permalink: update.Status.Permalink, LastResyncTime: completionTime(update), Inputs: current.Inputs,
-		Source: current.Source,
+		Source: current.Source, Message: conditions.Bound(update.Status.Healed),
 	}
 	if failed := meta.FindStatusCondition(update.Status.Conditions, autov1alpha1.UpdateConditionTypeFailed); failed != nil && failed.Status == metav1.ConditionTrue {
 		record.State, record.Reason = pulumiv1.FailedStackState, failed.Reason

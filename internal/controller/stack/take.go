@@ -218,6 +218,9 @@ func (r *Reconciler) writeStatus(ctx context.Context, stack *pulumiv1.Stack, o O
 // news is what a status has to tell that the one before did not.
 func (r *Reconciler) news(stack *pulumiv1.Stack, o Observed, step Step) []notice {
 	var notices []notice
+	if o.Absorbed != nil && o.Absorbed.Status.Healed != "" {
+		notices = append(notices, lockHealed(o.Absorbed))
+	}
 	if o.Absorbed != nil {
 		notices = append(notices, updateEnded(o.Stack.Status.LastUpdate))
 	}

@@ -12,6 +12,7 @@ import (
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	"github.com/gantry-operator/gantry/internal/operation"
+	"github.com/gantry-operator/gantry/internal/pod"
 )
 
 func ptr[T any](v T) *T { return &v }
@@ -96,6 +97,7 @@ func TestOperation(t *testing.T) {
 		Options:     optionsOf(o.Update.Spec, ptr(int32(3))),
 		Kubeconfig:  &operation.Kubeconfig{Mode: operation.Kubeconfig_FILE, File: "/var/run/secrets/gantry-kubeconfig/config"},
 		CancelGrace: durationpb.New(time.Minute),
+		HostPrefix:  pod.HostPrefix(o.Workspace),
 	}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Errorf("operation (-want +got):\n%s", diff)

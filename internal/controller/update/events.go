@@ -20,6 +20,8 @@ const (
 	EventUpdateExpired = "UpdateExpired"
 	// EventOutputsNotKept: the operation succeeded but its outputs do not fit into a Secret.
 	EventOutputsNotKept = "OutputsNotKept"
+	// EventLockHealed: a dead operation had left the stack locked, and the lock was canceled.
+	EventLockHealed = "LockHealed"
 	// EventTTLInvalid: spec.ttlAfterCompleted is no duration, so the Update is kept.
 	EventTTLInvalid = "TTLInvalid"
 )
@@ -43,6 +45,10 @@ func outputsNotKept(warning string) occurrence {
 	return occurrence{corev1.EventTypeWarning, EventOutputsNotKept, "Record", conditions.BoundNote(warning)}
 }
 
+func lockHealed(healed string) occurrence {
+	return occurrence{corev1.EventTypeNormal, EventLockHealed, "Record", conditions.BoundNote(healed)}
+}
+
 func ttlInvalid(update *autov1alpha1.Update) occurrence {
 	return occurrence{corev1.EventTypeWarning, EventTTLInvalid, "Record", conditions.BoundNote(fmt.Sprintf(
 		"spec.ttlAfterCompleted is %q, which is no duration such as 24h or 90m; the Update is kept until somebody deletes it", *update.Spec.TTLAfterCompleted))}
@@ -59,6 +65,9 @@ func completion(update *autov1alpha1.Update, result *operation.Result, kept kept
 		all = append(all, failed(reason, result.GetMessage()))
 	} else {
 		all = append(all, succeeded(update))
+	}
+	if healed := result.GetHealed(); healed != "" {
+		all = append(all, lockHealed(healed))
 	}
 	if kept.warning != "" {
 		all = append(all, outputsNotKept(kept.warning))

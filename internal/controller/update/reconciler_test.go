@@ -130,6 +130,21 @@ func TestFailureIsRecordedInTheAgentsWords(t *testing.T) {
 	}
 }
 
+func TestAHealedLockIsTold(t *testing.T) {
+	w := started(t)
+	result := success(nil)
+	result.Healed = "the stack was locked by u@old"
+	w.finish("u", result)
+	w.reconcile("u")
+	status := w.get("u").Status
+	if status.Healed != result.GetHealed() || status.Message != "all done\n"+result.GetHealed() {
+		t.Errorf("healed %q, message %q", status.Healed, status.Message)
+	}
+	if !slices.Contains(w.recorder.events, "Normal LockHealed the stack was locked by u@old") {
+		t.Errorf("events are %q", w.recorder.events)
+	}
+}
+
 func TestWithoutOutputsThereIsNoSecret(t *testing.T) {
 	w := started(t)
 	w.finish("u", success(nil))

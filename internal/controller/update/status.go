@@ -159,6 +159,9 @@ func recordResult(status *autov1alpha1.UpdateStatus, result *operation.Result, k
 		status.EndTime = seconds(now)
 	}
 	message := result.GetMessage()
+	if result.GetHealed() != "" {
+		message = joinLines(message, result.GetHealed())
+	}
 	if kept.warning != "" {
 		message = joinLines(message, kept.warning)
 	}

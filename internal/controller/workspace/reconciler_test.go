@@ -17,6 +17,7 @@ import (
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	"github.com/gantry-operator/gantry/internal/kube"
+	"github.com/gantry-operator/gantry/internal/pod"
 )
 
 const evict = "cluster-autoscaler.kubernetes.io/safe-to-evict"
@@ -104,6 +105,32 @@ func TestLife(t *testing.T) {
 	w.expectCalls("create demo-workspace-0", "apply status")
 	if diff := cmp.Diff([]string{"Normal Initialized: pod demo-workspace-0 is connected"}, w.recorder.events); diff != "" {
 		t.Errorf("events: %s", diff)
+	}
+}
+
+// TestEachPodHasAHostNameOfItsOwn: so that a lock tells which pod took it. The host name makes no pod outdated.
+func TestEachPodHasAHostNameOfItsOwn(t *testing.T) {
+	ws := workspaceObject()
+	w := newWorld(t, ws, update("first", ""))
+	var hosts []string
+	for range 2 {
+		w.reconcile()
+		p := w.pod()
+		if p == nil || !strings.HasPrefix(p.Spec.Hostname, pod.HostPrefix(ws)) {
+			t.Fatalf("the pod has no host name with %q: %+v", pod.HostPrefix(ws), p)
+		}
+		hosts = append(hosts, p.Spec.Hostname)
+		w.calls = nil
+		w.after(time.Second).reconcile()
+		if again := w.pod(); again == nil || again.Spec.Hostname != p.Spec.Hostname || len(w.calls) > 0 {
+			t.Fatalf("the pod did not stay as it is: %v", w.calls)
+		}
+		if err := w.cluster.Delete(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if hosts[0] == hosts[1] {
+		t.Errorf("both pods have the host name %s", hosts[0])
 	}
 }
 
