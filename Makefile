@@ -51,7 +51,7 @@ test: unit cluster-check e2e ## Run every test: unit, API server, the embedded c
 NESTED := test/cluster test/images test/flux $(patsubst %/go.mod,%,$(wildcard test/doubles/*/go.mod))
 
 .PHONY: unit
-unit: packages bin/envtest bin/flux-crds $(PULUMI_TOOLS) $(DOUBLES) bin/packages/npm ## Run vet, unit tests and tests against a real API server
+unit: packages bin/envtest bin/flux-crds bin/helm bin/kubectl $(PULUMI_TOOLS) $(DOUBLES) bin/packages/npm ## Run vet, unit tests and tests against a real API server
 	@$(call say,vet and test the product)
 	@go vet ./...
 	@KUBEBUILDER_ASSETS=$(CURDIR)/bin/envtest go test ./...

@@ -52,7 +52,7 @@ bin/protoc-gen-go: $(call tool_module,protoc-gen-go)
 bin/protoc-gen-go-grpc: $(call tool_module,protoc-gen-go-grpc)
 	@$(call build,test/tools/protoc-gen-go-grpc,google.golang.org/grpc/cmd/protoc-gen-go-grpc,$@)
 
-# Stories of charts run it; nothing else needs it.
+# The chart is tested with it, and stories of charts run it.
 bin/helm: $(call tool_module,helm)
 	@$(call build,test/tools/helm,helm.sh/helm/v4/cmd/helm,$@)
 
