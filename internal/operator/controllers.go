@@ -57,7 +57,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, p parts) error {
 	stacks := &stack.Reconciler{
 		Client: mgr.GetClient(), Reader: p.live, Clock: p.clock, Recorder: mgr.GetEventRecorder("stack-controller"),
 		Artifacts: p.store, ArtifactURL: p.url, Inputs: p.inputs,
-		Git: p.git, Flux: p.flux,
+		Git: p.git, Flux: p.flux, DestroyNamespace: p.options.DestroyNamespace,
 	}
 	workspaces := &workspace.Reconciler{
 		Client: mgr.GetClient(), Reader: p.live, Clock: p.clock, Recorder: mgr.GetEventRecorder("workspace-controller"),

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/gantry-operator/gantry/internal/operation"
@@ -62,6 +63,9 @@ type Options struct {
 	IdleTimeout time.Duration
 	// CancelGrace is how long an operation that is canceled may take to end by itself.
 	CancelGrace time.Duration
+
+	// DestroyNamespace is where Stacks are destroyed whose own namespace is being deleted; empty for nowhere.
+	DestroyNamespace string
 
 	// PodNamespace and PodName are the manager's own. Without a name it runs outside of the cluster.
 	PodNamespace, PodName string
@@ -165,6 +169,7 @@ func (o *Options) bind(f *flag.FlagSet) {
 	f.IntVar(&o.GitFetches, "git-fetches", o.GitFetches, "how many commits are fetched at the same time")
 	f.DurationVar(&o.IdleTimeout, "idle-timeout", o.IdleTimeout, "how long a pod is kept without work where its Workspace does not say")
 	f.DurationVar(&o.CancelGrace, "cancel-grace-period", o.CancelGrace, "how long a canceled operation may take to end by itself")
+	f.StringVar(&o.DestroyNamespace, "destroy-namespace", o.DestroyNamespace, "the namespace in which Stacks are destroyed whose own is being deleted; empty for nowhere")
 	f.StringVar(&o.programAddress, "program-fs-addr", "", "taken for PKO's sake, without effect: see --artifact-bind-address")
 	f.StringVar(&o.programAdvertised, "program-fs-adv-addr", "", "taken for PKO's sake, without effect: see --hub-service")
 }
@@ -243,6 +248,9 @@ func (o *Options) check() error {
 		fmt.Sprintf("an archive that pods take has %d bytes and %d files at most: --artifact-max-size and --artifact-max-files cannot be more", operation.MaxArchiveBytes, operation.MaxArchiveFiles))
 	refuse(o.IdleTimeout < 0, "the idle timeout cannot be negative")
 	refuse(o.CancelGrace < 0, "the grace period of cancellations cannot be negative")
+	if o.DestroyNamespace != "" {
+		refuse(len(validation.IsDNS1123Label(o.DestroyNamespace)) > 0, fmt.Sprintf("--destroy-namespace: %q is not the name of a namespace", o.DestroyNamespace))
+	}
 	switch o.AgentImagePullPolicy {
 	case "", corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever:
 	default:

@@ -47,6 +47,8 @@ func TestParseOptions(t *testing.T) {
 		"Webhook":       {"off by default", nil, nil, func(o Options) any { return o.WebhookAddress }, ""},
 		"WebhookOn":     {"with a Secret by default", []string{"--webhook-bind-address=:9445"}, nil, func(o Options) any { return o.WebhookAddress + o.WebhookSecret }, ":9445gantry-webhook"},
 		"MetricsSecure": {"on by default", nil, nil, func(o Options) any { return o.MetricsSecure }, true},
+		"Elsewhere":     {"nothing is destroyed elsewhere by default", nil, nil, func(o Options) any { return o.DestroyNamespace }, ""},
+		"ElsewhereOn":   {"but where a flag says", []string{"--destroy-namespace=undertaker"}, nil, func(o Options) any { return o.DestroyNamespace }, "undertaker"},
 		"StoreSize":     {"room for many", nil, nil, func(o Options) any { return o.ArtifactStoreSize.Value() }, int64(10 << 30)},
 		"MaxSize":       {"as a quantity", []string{"--artifact-max-size=1500Mi"}, nil, func(o Options) any { return o.ArtifactMaxSize.Value() }, int64(1500 << 20)},
 		"PKOsArguments": {
@@ -91,6 +93,7 @@ func TestParseOptionsRefusals(t *testing.T) {
 		"GitFetches":    {[]string{"--git-fetches=0"}, nil, "limits of git"},
 		"GitMemory":     {[]string{"--git-memory=much"}, nil, "git-memory"},
 		"NoSecret":      {[]string{"--webhook-bind-address=:9445", "--webhook-secret="}, nil, "--webhook-secret"},
+		"Destroy":       {[]string{"--destroy-namespace=No Where"}, nil, `--destroy-namespace: "No Where"`},
 		"IdleTimeout":   {[]string{"--idle-timeout=-1s"}, nil, "idle timeout"},
 	}
 	for name, tc := range cases {

@@ -11,6 +11,10 @@ const (
 	// is left behind, and an event and the manager's log say what that is.
 	AnnotationAbandon = "pulumi.com/abandon"
 
+	// AnnotationStack on a Workspace or Update of the execution namespace names the Stack that it was made for, as
+	// "namespace/name".
+	AnnotationStack = "gantry.pulumi.com/stack"
+
 	// Finalizer is on every Stack that a controller has seen alive.
 	Finalizer = "finalizer.stack.pulumi.com"
 

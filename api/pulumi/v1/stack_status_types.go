@@ -98,6 +98,9 @@ type CurrentUpdate struct {
 	// name of the Update.
 	// +optional
 	Name string `json:"name,omitempty"`
+	// namespace of the Update, where it is not the Stack's own.
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
 	// commit is the revision of the source.
 	// +optional
 	Commit string `json:"commit,omitempty"`

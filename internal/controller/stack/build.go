@@ -113,7 +113,7 @@ func buildUpdate(o Observed, step Step, workspace *autov1alpha1.Workspace) (*aut
 	stack := o.Stack
 	update := &autov1alpha1.Update{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: stack.Namespace, Name: updateName(o, step), Labels: childLabels(stack),
+			Namespace: workspace.Namespace, Name: updateName(o, step), Labels: childLabels(stack),
 			// The Stack's own keeps the Update until its result is on record, however soon it is deleted.
 			Finalizers: []string{autov1alpha1.FinalizerOperation, pulumiv1.Finalizer},
 		},
@@ -136,7 +136,14 @@ func buildUpdate(o Observed, step Step, workspace *autov1alpha1.Workspace) (*aut
 		return nil, err
 	}
 	controller := metav1.NewControllerRef(workspace, autov1alpha1.GroupVersion.WithKind("Workspace"))
-	update.OwnerReferences = []metav1.OwnerReference{*controller, ownerReference(stack, false)}
+	update.OwnerReferences = []metav1.OwnerReference{*controller}
+	if o.Elsewhere == "" {
+		update.OwnerReferences = append(update.OwnerReferences, ownerReference(stack, false))
+		return update, nil
+	}
+	// Were it lost before it is on record, the destroy would run once more, and find nothing.
+	update.Finalizers = []string{autov1alpha1.FinalizerOperation}
+	update.Annotations = overlay(update.Annotations, map[string]string{pulumiv1.AnnotationStack: ownerName(stack)})
 	return update, nil
 }
 

@@ -1,8 +1,10 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -26,12 +28,12 @@ type Outputs struct {
 func (r *Reconciler) observe(ctx context.Context, stack *pulumiv1.Stack) (Observed, error) {
 	o := Observed{Stack: stack.DeepCopy()}
 	key := client.ObjectKey{Namespace: stack.Namespace, Name: pulumiv1.WorkspaceName(stack.Name)}
-	workspace := &autov1alpha1.Workspace{}
-	switch err := r.Client.Get(ctx, key, workspace); {
-	case err == nil:
-		o.Workspace = workspace
-	case !apierrors.IsNotFound(err):
-		return o, fmt.Errorf("get Workspace: %w", err)
+	if current := stack.Status.CurrentUpdate; current != nil && current.Namespace != "" {
+		key = workspaceElsewhere(stack, current.Namespace)
+	}
+	var err error
+	if o.Workspace, err = r.workspace(ctx, key); err != nil {
+		return o, err
 	}
 	if err := r.observeUpdate(ctx, &o); err != nil {
 		return o, err
@@ -40,7 +42,7 @@ func (r *Reconciler) observe(ctx context.Context, stack *pulumiv1.Stack) (Observ
 		r.restore(ctx, o.Stack)
 		return o, nil // an operation runs: nothing else is looked at before it is over
 	}
-	if err := r.observeDependents(ctx, &o); err != nil {
+	if err := errors.Join(r.observeNamespace(ctx, &o), r.observeDependents(ctx, &o)); err != nil {
 		return o, err
 	}
 	if err := invalidSpec(o.Stack); err != nil {
@@ -51,6 +53,10 @@ func (r *Reconciler) observe(ctx context.Context, stack *pulumiv1.Stack) (Observ
 	o.Source, o.SourceErr = r.resolve(ctx, o.Stack)
 	skipCommit(&o)
 	desire(&o)
+	if o.Elsewhere != "" {
+		moveElsewhere(&o)
+		return o, nil // what the Workspace takes its values from is there, too, and not the Stack's to look after
+	}
 	if o.Desired != nil || usesGit(&o.Stack.Spec) {
 		if err := r.observeInputs(ctx, &o); err != nil {
 			return o, err
@@ -62,6 +68,19 @@ func (r *Reconciler) observe(ctx context.Context, stack *pulumiv1.Stack) (Observ
 	return o, r.observePrerequisites(ctx, &o)
 }
 
+// workspace reads a Workspace, nil if there is none.
+func (r *Reconciler) workspace(ctx context.Context, key client.ObjectKey) (*autov1alpha1.Workspace, error) {
+	workspace := &autov1alpha1.Workspace{}
+	err := r.Client.Get(ctx, key, workspace)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get Workspace: %w", err)
+	}
+	return workspace, nil
+}
+
 // observeUpdate finds the update under way. One that is complete goes into the status; one that is gone is forgotten.
 func (r *Reconciler) observeUpdate(ctx context.Context, o *Observed) error {
 	current := o.Stack.Status.CurrentUpdate
@@ -69,7 +88,7 @@ func (r *Reconciler) observeUpdate(ctx context.Context, o *Observed) error {
 		return nil
 	}
 	update := &autov1alpha1.Update{}
-	key := client.ObjectKey{Namespace: o.Stack.Namespace, Name: current.Name}
+	key := client.ObjectKey{Namespace: cmp.Or(current.Namespace, o.Stack.Namespace), Name: current.Name}
 	err := r.Client.Get(ctx, key, update)
 	if apierrors.IsNotFound(err) {
 		err = r.Reader.Get(ctx, key, update) // the cache may not have it yet

@@ -6,6 +6,7 @@ package stack
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -42,6 +43,10 @@ type Observed struct {
 	Kubeconfig *Kubeconfig
 	// Prerequisites are the Stacks that have to succeed first.
 	Prerequisites []Prerequisite
+	// Terminating says that the namespace of a Stack that has to be destroyed is being deleted; Elsewhere is the one in which
+	// the destroy runs instead, if there is one.
+	Terminating bool
+	Elsewhere   string
 	// Dependents are the Stacks that have to be gone before a Stack that goes is destroyed.
 	Dependents []Dependent
 	// Cycle are the Stacks that wait for each other, beginning with this one; none if there is no such cycle.
@@ -94,7 +99,7 @@ type check func(Observed, time.Time) *Step
 func checks() []check {
 	return []check{
 		updateOutdated, updateUnwanted, updateUnderWay, abandoned, specUnreadable,
-		resourcesKept, nothingApplied, resourcesDestroyed, childrenCollected, dependentsExist,
+		resourcesKept, nothingApplied, resourcesDestroyed, childrenCollected, namespaceTerminating, dependentsExist,
 		specInvalid, kubeconfigInvalid, sourceComing, sourceUnavailable, workspaceTaken, workspaceGoing,
 		upToDate, sourcePending, prerequisiteUnmet, kubeconfigMissing,
 	}
@@ -163,7 +168,19 @@ func updateUnderWay(o Observed, _ time.Time) *Step {
 	if o.Update == nil {
 		return nil
 	}
-	return &Step{State: progressState(o.Update, o.Workspace)}
+	step := &Step{State: progressState(o.Update, o.Workspace)}
+	if deleting(o.Stack) && o.Update.Annotations[pulumiv1.AnnotationStack] == "" && !ownedBy(o.Update, o.Stack) {
+		step.After = orphanPoll
+	}
+	return step
+}
+
+// orphanPoll is how often an Update is looked at that was orphaned by a deletion: no event of it leads to the Stack.
+const orphanPoll = 5 * time.Second
+
+// ownedBy tells that an object names a Stack as an owner.
+func ownedBy(object metav1.Object, stack *pulumiv1.Stack) bool {
+	return slices.ContainsFunc(object.GetOwnerReferences(), func(ref metav1.OwnerReference) bool { return ref.UID == stack.UID })
 }
 
 // specUnreadable: a field holds what the schema lets through and no program can read. Nothing is decided from such a

@@ -51,11 +51,14 @@ func resourcesDestroyed(o Observed, _ time.Time) *Step {
 	return &Step{Act: Release, State: conditions.Ready(pulumiv1.ReasonProcessingCompleted, "the stack is destroyed")}
 }
 
-// childrenCollected: under a foreground deletion the garbage collector deletes the Stack's children, and would delete
-// the Workspace of the destroy too. It is waited out.
+// childrenCollected: under a foreground deletion the garbage collector deletes the Stack's children, and would delete the
+// Workspace of the destroy too; when they are to be orphaned, it takes the Stack's name off them. It is waited out.
 func childrenCollected(o Observed, _ time.Time) *Step {
-	if !deleting(o.Stack) || !slices.Contains(o.Stack.Finalizers, metav1.FinalizerDeleteDependents) {
+	collecting := func(finalizer string) bool {
+		return finalizer == metav1.FinalizerDeleteDependents || finalizer == metav1.FinalizerOrphanDependents
+	}
+	if !deleting(o.Stack) || !slices.ContainsFunc(o.Stack.Finalizers, collecting) {
 		return nil
 	}
-	return &Step{State: conditions.Reconciling(pulumiv1.ReasonStackProcessing, "waiting for the foreground deletion of the Stack's children before the destroy")}
+	return &Step{State: conditions.Reconciling(pulumiv1.ReasonStackProcessing, "waiting for the garbage collector to be done with the Stack's children before the destroy")}
 }

@@ -73,7 +73,7 @@ func goes(o *Observed) {
 func under(podUID string) func(*Observed) {
 	return func(o *Observed) {
 		o.Stack.Status.CurrentUpdate = &pulumiv1.CurrentUpdate{Generation: 2, Name: "demo-2", Commit: "7"}
-		o.Update = &autov1alpha1.Update{ObjectMeta: metav1.ObjectMeta{Name: "demo-2"}, Spec: autov1alpha1.UpdateSpec{Type: autov1alpha1.UpUpdate}}
+		o.Update = &autov1alpha1.Update{ObjectMeta: metav1.ObjectMeta{Name: "demo-2", OwnerReferences: []metav1.OwnerReference{ownerReference(o.Stack, false)}}, Spec: autov1alpha1.UpdateSpec{Type: autov1alpha1.UpUpdate}}
 		o.Update.Status.PodUID = podUID
 	}
 }
@@ -147,6 +147,10 @@ func TestPlan(t *testing.T) {
 			now := metav1.NewTime(noon)
 			o.Update.DeletionTimestamp = &now
 		}), want{state: "StackProcessing"}},
+		"UpdateOrphaned": {"no event of an orphan leads to the Stack", world(under("pod"), goes, func(o *Observed) {
+			now := metav1.NewTime(noon)
+			o.Update.DeletionTimestamp, o.Update.OwnerReferences = &now, nil
+		}), want{state: "StackProcessing", after: orphanPoll}},
 		"DestroyIsWanted": {"a destroy is not canceled", world(under("pod"), goes, func(o *Observed) { o.Update.Spec.Type = autov1alpha1.DestroyUpdate }), want{state: "StackProcessing"}},
 
 		"SourceMissing": {"a source may come by itself", world(neverRan, func(o *Observed) { o.SourceErr = failure.NewWaiting(pulumiv1.ReasonSourceUnavailable, "none") }),
@@ -175,6 +179,7 @@ func TestPlan(t *testing.T) {
 			o.Prerequisites, o.Cycle = []Prerequisite{{Stack: world().Stack}}, []string{"demo", "base"}
 		}), want{act: Run, state: "StackProcessing", message: "Initial stack update"}},
 		"DeletedForeground": {"the garbage collector goes first", world(goes, func(o *Observed) { o.Stack.Finalizers = append(o.Stack.Finalizers, metav1.FinalizerDeleteDependents) }), want{state: "StackProcessing"}},
+		"DeletedOrphaning":  {"whatever it is to do", world(goes, func(o *Observed) { o.Stack.Finalizers = append(o.Stack.Finalizers, metav1.FinalizerOrphanDependents) }), want{state: "StackProcessing"}},
 		"Destroyed":         {"a destroy of this deletion is on record", world(goes, destroyed(3)), want{act: Release, state: "ProcessingCompleted"}},
 		"DestroyedBefore":   {"an earlier destroy does not count", world(goes, destroyed(2)), want{act: Run, state: "StackProcessing", message: "Stack marked for deletion"}},
 		"DestroyFailed": {"a failed destroy is tried for ever", world(goes, destroyed(3), failed("UpdateFailed", 50, 17*time.Minute)),

@@ -40,6 +40,9 @@ type Reconciler struct {
 	Flux Flux
 	// Inputs tells what the Secrets and ConfigMaps are like that Stacks name.
 	Inputs Inputs
+	// DestroyNamespace is the execution namespace: where Stacks are destroyed whose own namespace is being deleted. Empty for
+	// nowhere.
+	DestroyNamespace string
 	// ArtifactURL is where the archive of a digest is served.
 	ArtifactURL func(digest string) string
 }
@@ -66,6 +69,9 @@ func (r *Reconciler) forget(ctx context.Context, stack client.ObjectKey) error {
 	r.Inputs.Forget(stack)
 	r.unfollow(stack)
 	if _, err := r.releaseKubeconfig(ctx, stack); err != nil {
+		return err
+	}
+	if err := r.leaveElsewhere(ctx, stack); err != nil {
 		return err
 	}
 	return r.releaseUpdates(ctx, stack, "")

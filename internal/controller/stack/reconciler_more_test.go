@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -132,32 +130,6 @@ func TestAnInvalidSpecIsToldOncePerMessage(t *testing.T) {
 	c.reconcile()
 	if told := c.told(pulumiv1.EventStackConfigInvalid); len(told) != 1 || !strings.Contains(told[0], `"Job"`) {
 		t.Errorf("the second message is told %d times: %q", len(told), told)
-	}
-}
-
-// In a namespace that goes no Workspace can be made: the Stack says so, and looks again.
-func TestNamespaceTerminating(t *testing.T) {
-	c := newCluster(t, demo(), programOf(greeting))
-	under, ok := c.client.(client.WithWatch)
-	if !ok {
-		t.Fatal("the client cannot be wrapped")
-	}
-	c.r.Client = interceptor.NewClient(under, interceptor.Funcs{
-		Patch: func(ctx context.Context, w client.WithWatch, obj client.Object, patch client.Patch, opts ...client.PatchOption) error {
-			if obj.GetObjectKind().GroupVersionKind().Kind == "Workspace" {
-				refused := apierrors.NewForbidden(autov1alpha1.GroupVersion.WithResource("workspaces").GroupResource(), obj.GetName(), nil)
-				refused.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
-				return refused
-			}
-			return w.Patch(ctx, obj, patch, opts...)
-		},
-	})
-	result := c.reconcile()
-	if got := c.state(); got != "Ready=False/NotReadyStalled Stalled=True/NamespaceTerminating " || result.RequeueAfter != namespacePoll {
-		t.Errorf("conditions are %slooked at again after %s", got, result.RequeueAfter)
-	}
-	if told := c.told(pulumiv1.ReasonNamespaceTerminating); len(told) != 1 || !strings.Contains(told[0], "kubectl patch stack demo") {
-		t.Errorf("it is told %d times: %q", len(told), told)
 	}
 }
 

@@ -50,13 +50,21 @@ func progressState(update *autov1alpha1.Update, workspace *autov1alpha1.Workspac
 func progressText(update *autov1alpha1.Update) string {
 	progress := update.Status.Progress
 	if progress == nil {
-		return fmt.Sprintf("%s %s is starting", update.Spec.Type, update.Name)
+		return fmt.Sprintf("%s %s is starting", update.Spec.Type, shownName(update))
 	}
-	text := fmt.Sprintf("%s %s is running: %d resources done", update.Spec.Type, update.Name, progress.Done)
+	text := fmt.Sprintf("%s %s is running: %d resources done", update.Spec.Type, shownName(update), progress.Done)
 	if progress.Step != "" {
 		text += ", " + progress.Step
 	}
 	return text
+}
+
+// shownName is an Update's name, with the namespace where that is not its Stack's.
+func shownName(update *autov1alpha1.Update) string {
+	if update.Annotations[pulumiv1.AnnotationStack] != "" {
+		return update.Namespace + "/" + update.Name
+	}
+	return update.Name
 }
 
 // settledState is what is said when there is no reason to run.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -77,7 +76,7 @@ func (r *Reconciler) clear(ctx context.Context, o Observed, step *Step) error {
 func (r *Reconciler) run(ctx context.Context, stack *pulumiv1.Stack, o Observed, step *Step) error {
 	workspace := o.Desired.DeepCopy()
 	if err := kube.Apply(ctx, r.Client, workspace, kube.ManagerObjects); err != nil {
-		refused := refusal(err, stack)
+		refused := refusal(err, stack, workspace)
 		if refused == nil {
 			return fmt.Errorf("apply Workspace: %w", err)
 		}
@@ -96,6 +95,7 @@ func (r *Reconciler) run(ctx context.Context, stack *pulumiv1.Stack, o Observed,
 	}
 	o.Update, step.Update = update, update.Name
 	current := &pulumiv1.CurrentUpdate{
+		Namespace:  o.Elsewhere,
 		Generation: stack.Generation, ReconcileRequest: request(o.Stack), Name: update.Name, Commit: o.Source.Revision,
 		Inputs: o.Inputs.Digests, Source: o.Source.record(),
 	}
@@ -117,7 +117,7 @@ func (r *Reconciler) prepare(ctx context.Context, stack *pulumiv1.Stack, o Obser
 	if err == nil {
 		return nil
 	}
-	refused := refusal(err, stack)
+	refused := refusal(err, stack, o.Desired)
 	if refused == nil {
 		return fmt.Errorf("apply Workspace: %w", err)
 	}
@@ -125,16 +125,14 @@ func (r *Reconciler) prepare(ctx context.Context, stack *pulumiv1.Stack, o Obser
 	return nil
 }
 
-// namespacePoll is how often a Stack is looked at that its terminating namespace holds back.
-const namespacePoll = 30 * time.Second
-
-// refusal is the step for what the API server will refuse again, nil if it may not.
-func refusal(err error, stack *pulumiv1.Stack) *Step {
+// refusal is the step for a Workspace that the API server will refuse again, nil if it may not.
+func refusal(err error, stack *pulumiv1.Stack, workspace *autov1alpha1.Workspace) *Step {
+	if step := refusedElsewhere(err, stack, workspace); step != nil {
+		return step
+	}
 	switch {
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
-		return &Step{After: namespacePoll, State: conditions.Stalled(pulumiv1.ReasonNamespaceTerminating, fmt.Sprintf(
-			"namespace %[1]s is terminating, so that no pod can destroy the stack in it. Destroy it from elsewhere; or, to give it up and keep what it made, "+
-				`remove the finalizer: kubectl patch stack %[2]s -n %[1]s --type merge -p '{"metadata":{"finalizers":null}}'`, stack.Namespace, stack.Name))}
+		return terminatingStep(stack)
 	case kube.TooLarge(err):
 		return &Step{State: conditions.Stalled(pulumiv1.ReasonSpecInvalid, "spec.config: the Workspace made of this Stack is larger than the API server keeps, "+
 			"which is about 1.5 MB with what it notes of each key; put large values, and many, into ConfigMaps and Secrets, and name them in configRef and secretsRef")}
@@ -174,6 +172,9 @@ func (r *Reconciler) release(ctx context.Context, stack *pulumiv1.Stack, o Obser
 		ctrl.LoggerFrom(ctx).Info("A Stack goes and its resources stay", "reason", left.reason, "note", left.note)
 	}
 	if _, err := r.releaseKubeconfig(ctx, client.ObjectKeyFromObject(stack)); err != nil {
+		return err
+	}
+	if err := r.leaveElsewhere(ctx, client.ObjectKeyFromObject(stack)); err != nil {
 		return err
 	}
 	was := stack.DeepCopy()

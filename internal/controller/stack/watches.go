@@ -58,6 +58,8 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 		Watches(&pulumiv1.Stack{}, handler.EnqueueRequestsFromMapFunc(r.neededThatGo), builder.WithPredicates(stackChanged())).
 		Watches(&pulumiv1.Program{}, handler.EnqueueRequestsFromMapFunc(r.byIndex(indexProgram)), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&autov1alpha1.Workspace{}, builder.WithPredicates(statusChanged(workspaceState))).
+		Watches(&autov1alpha1.Workspace{}, handler.EnqueueRequestsFromMapFunc(r.ownerElsewhere), builder.WithPredicates(statusChanged(workspaceState))).
+		Watches(&autov1alpha1.Update{}, handler.EnqueueRequestsFromMapFunc(r.ownerElsewhere), builder.WithPredicates(statusChanged(updateState))).
 		Watches(&autov1alpha1.Update{}, owned, builder.WithPredicates(statusChanged(updateState))).
 		WatchesRawSource(source.Func(r.wake)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
