@@ -52,12 +52,23 @@ func (c *Children) Watch(ctx context.Context) {
 	}
 }
 
-// KillStrays kills what is left of a process that had to be killed: its plugins have process groups of their own.
+// KillStrays kills what is left of a process that was killed: its plugins have process groups of their own. What these
+// started becomes a stray in its turn when they end.
 func (c *Children) KillStrays() {
-	for _, stray := range c.strays() {
-		_ = syscall.Kill(stray.pid, syscall.SIGKILL)
+	for range killRounds {
+		alive := 0
+		for _, stray := range c.strays() {
+			if !stray.zombie {
+				alive++
+				_ = syscall.Kill(stray.pid, syscall.SIGKILL)
+			}
+		}
+		c.reap()
+		if alive == 0 {
+			return
+		}
+		time.Sleep(killPause)
 	}
-	c.reap()
 }
 
 // start starts a process of the agent. A stray looked for meanwhile is not mistaken for it.
@@ -147,4 +158,6 @@ const (
 	// setChildSubreaper is PR_SET_CHILD_SUBREAPER of prctl(2).
 	setChildSubreaper = 36
 	reapDelay         = 200 * time.Millisecond
+	// killRounds is how often strays are looked for that are to be killed, killPause the time that they have to end.
+	killRounds, killPause = 50, 20 * time.Millisecond
 )

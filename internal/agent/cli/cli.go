@@ -107,16 +107,18 @@ func (c *CLI) Run(ctx context.Context, command Command) (Ending, error) {
 	err := cmd.Wait()
 	c.Children.done(cmd.Process.Pid)
 	interrupted, killed := watch()
-	if killed {
+	ending := Ending{Interrupted: interrupted, Killed: killed}
+	ending.Code, ending.Signal = status(cmd.ProcessState)
+	// Who ends by a signal, whoever sent it, has ended nothing of what it started: providers would go on creating.
+	if killed || ending.Signal != "" {
 		c.Children.KillStrays()
 	}
 	stdout.flush()
 	stderr.flush()
-	ending := Ending{Interrupted: interrupted, Killed: killed, Stdout: stdout.tail(), Stderr: stderr.tail()}
+	ending.Stdout, ending.Stderr = stdout.tail(), stderr.tail()
 	if command.Private {
 		ending.Stdout = unseen.kept.String()
 	}
-	ending.Code, ending.Signal = status(cmd.ProcessState)
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) && ending.Code == 0 {
 		return ending, fmt.Errorf("wait for pulumi: %w", err)

@@ -155,6 +155,25 @@ func TestOrphansAreWaitedFor(t *testing.T) {
 	}
 }
 
+func TestWhatIsKilledLeavesNothingRunning(t *testing.T) {
+	c, _ := shell(t)
+	// A plugin has a process group of its own, and a child that has one, too.
+	ending, err := c.Run(t.Context(), script(`setsid sh -c 'setsid sleep 600 >/dev/null 2>&1 & echo $!; kill -KILL '$$'; wait' & wait`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ending.Signal != "killed" || ending.Killed {
+		t.Errorf("it ended as %+v, want by a signal that the agent did not send", ending)
+	}
+	plugin, err := strconv.Atoi(strings.TrimSpace(ending.Stdout))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(syscall.Kill(plugin, 0), syscall.ESRCH) {
+		t.Error("what the plugin started is still there")
+	}
+}
+
 func TestAProgramThatIsNotThere(t *testing.T) {
 	c, _ := shell(t)
 	c.Path = "/nowhere/pulumi"
