@@ -20,6 +20,8 @@ WORKSPACE_IMAGE ?=
 E2E_TIMEOUT ?= 45m
 # What to tell the measurement, as `go run ./test/bench -help` lists it.
 BENCH ?=
+# What to tell the faults, as `go run ./test/chaos -help` lists it.
+CHAOS ?=
 # Which cluster tests to run, as `go test -run` takes it.
 E2E_RUN ?= .
 
@@ -66,6 +68,12 @@ e2e: cluster-up load load-examples load-languages bin/helm bin/flux-crds ## Run 
 	@$(call say,run the cluster tests)
 	@KUBECONFIG=$(EMBEDDED) GANTRY_E2E=1 PATH="$(CURDIR)/bin:$$PATH" \
 		go test ./test/e2e/... -count=1 -timeout $(E2E_TIMEOUT) -v -run '$(E2E_RUN)'
+
+.PHONY: chaos
+chaos: cluster-up load ## Break what Gantry stands on while stacks are updated, count the harm, and write .cluster/chaos.json (CHAOS=-short, CHAOS='-only "pod killed"' for a part)
+	@KUBECONFIG=$(EMBEDDED) $(MAKE) --no-print-directory deploy
+	@$(call say,break things)
+	@KUBECONFIG=$(EMBEDDED) PATH="$(CURDIR)/bin:$$PATH" go run ./test/chaos $(CHAOS)
 
 .PHONY: bench
 bench: cluster-up load ## Measure how fast stacks are, and write .cluster/bench.json (BENCH='-only git' for a part)

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"context"
+	"errors"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -12,8 +14,8 @@ import (
 // deployment is the manager's Deployment as it is.
 func (s *story) deployment() *appsv1.Deployment {
 	s.t.Helper()
-	deployment := &appsv1.Deployment{}
-	s.must(s.Client.Get(s.ctx, s.Manager, deployment))
+	deployment, err := s.Deployment(s.ctx)
+	s.must(err)
 	return deployment
 }
 
@@ -37,12 +39,9 @@ func (s *story) scaleManager(replicas string) {
 
 func (s *story) untilRolledOut(deployment *appsv1.Deployment) {
 	s.t.Helper()
-	generation := deployment.Generation
-	s.until(deployment, "to be rolled out", func() bool {
-		status := deployment.Status
-		return status.ObservedGeneration >= generation && status.UpdatedReplicas == *deployment.Spec.Replicas &&
-			status.ReadyReplicas == *deployment.Spec.Replicas && status.Replicas == *deployment.Spec.Replicas
-	})
+	ctx, cancel := context.WithTimeoutCause(s.ctx, patience, errors.New("not in "+patience.String()))
+	defer cancel()
+	s.must(s.RolledOut(ctx, deployment))
 }
 
 // untilLed waits until a pod that is wanted has the label of the leader, and returns it.

@@ -24,15 +24,18 @@ type testProvider struct {
 
 	// log is the file for resources that name none.
 	log string
+	// pod is the UID of the pod that the provider runs in, for the logs of things.
+	pod string
 
 	cancelOnce sync.Once
 	canceled   chan struct{}
 }
 
-func newTestProvider(schema, log string) *testProvider {
+func newTestProvider(schema, log, pod string) *testProvider {
 	return &testProvider{
 		Base:     provider.Base{Schema: schema, Version: version},
 		log:      log,
+		pod:      pod,
 		canceled: make(chan struct{}),
 	}
 }
@@ -78,12 +81,24 @@ func (t *testProvider) Create(ctx context.Context, r *pulumirpc.CreateRequest) (
 	return &pulumirpc.CreateResponse{Id: nameOf(r.GetUrn()), Properties: outputs}, nil
 }
 
-// Read returns what is on record; of a file, what it holds now. A file that is gone is a resource that is gone.
+// Read returns what is on record; of a file, what it holds now. A file or a thing that is gone is a resource that is gone.
 func (t *testProvider) Read(_ context.Context, r *pulumirpc.ReadRequest) (*pulumirpc.ReadResponse, error) {
-	if typeOf(r.GetUrn()) != "testing:index:File" {
-		return &pulumirpc.ReadResponse{Id: r.GetId(), Properties: r.GetProperties(), Inputs: r.GetInputs()}, nil
-	}
 	state := provider.Plain(r.GetProperties())
+	same := &pulumirpc.ReadResponse{Id: r.GetId(), Properties: r.GetProperties(), Inputs: r.GetInputs()}
+	switch typeOf(r.GetUrn()) {
+	case "testing:index:File":
+		return readFile(r, state)
+	case "testing:index:Thing":
+		if _, err := os.Stat(thingFile(state)); errors.Is(err, fs.ErrNotExist) {
+			return &pulumirpc.ReadResponse{}, nil
+		}
+		return same, nil
+	default:
+		return same, nil
+	}
+}
+
+func readFile(r *pulumirpc.ReadRequest, state map[string]any) (*pulumirpc.ReadResponse, error) {
 	content, err := os.ReadFile(provider.Text(state, "path"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return &pulumirpc.ReadResponse{}, nil
@@ -96,8 +111,11 @@ func (t *testProvider) Read(_ context.Context, r *pulumirpc.ReadRequest) (*pulum
 	return &pulumirpc.ReadResponse{Id: r.GetId(), Properties: properties, Inputs: properties}, err
 }
 
-// Delete has nothing to do: a file is left, since its replacement may be there already.
-func (t *testProvider) Delete(context.Context, *pulumirpc.DeleteRequest) (*emptypb.Empty, error) {
+// Delete deletes a thing. Of the others nothing is to be deleted: a file is left, since its replacement may be there already.
+func (t *testProvider) Delete(_ context.Context, r *pulumirpc.DeleteRequest) (*emptypb.Empty, error) {
+	if typeOf(r.GetUrn()) == "testing:index:Thing" {
+		return &emptypb.Empty{}, t.deleteThing(provider.Plain(r.GetProperties()))
+	}
 	return &emptypb.Empty{}, nil
 }
 
@@ -117,6 +135,8 @@ func (t *testProvider) create(ctx context.Context, kind string, inputs map[strin
 		return errors.New(fmt.Sprint(inputs["message"]))
 	case "testing:index:File":
 		return os.WriteFile(provider.Text(inputs, "path"), []byte(provider.Text(inputs, "content")), 0o644)
+	case "testing:index:Thing":
+		return t.makeThing(ctx, inputs)
 	case "testing:index:Echo":
 		return nil
 	default:

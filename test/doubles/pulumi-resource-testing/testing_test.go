@@ -27,7 +27,7 @@ func create(t *testing.T, plugin *testProvider, kind string, inputs map[string]a
 
 func TestSleepWritesOneLineWhenItIsDone(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "log")
-	plugin := newTestProvider("", log)
+	plugin := newTestProvider("", log, "")
 	if _, err := create(t, plugin, "Sleep", map[string]any{"seconds": 0.01, "label": "a"}); err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func TestSleepWritesOneLineWhenItIsDone(t *testing.T) {
 
 func TestSleepEndsWhenItIsCanceled(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "log")
-	plugin := newTestProvider("", log)
+	plugin := newTestProvider("", log, "")
 	if _, err := plugin.Cancel(context.Background(), &emptypb.Empty{}); err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestSleepEndsWhenItIsCanceled(t *testing.T) {
 }
 
 func TestFail(t *testing.T) {
-	plugin := newTestProvider("", "")
+	plugin := newTestProvider("", "", "")
 	if _, err := create(t, plugin, "Fail", map[string]any{"message": "the disk is full"}); err == nil || !strings.Contains(err.Error(), "the disk is full") {
 		t.Errorf("got %v", err)
 	}
@@ -63,7 +63,7 @@ func TestFail(t *testing.T) {
 }
 
 func TestFailEndsWhenItsFileExists(t *testing.T) {
-	plugin := newTestProvider("", "")
+	plugin := newTestProvider("", "", "")
 	over := filepath.Join(t.TempDir(), "over")
 	inputs := map[string]any{"message": "busy", "until": over}
 	if _, err := create(t, plugin, "Fail", inputs); err == nil || err.Error() != "busy" {
@@ -78,7 +78,7 @@ func TestFailEndsWhenItsFileExists(t *testing.T) {
 }
 
 func TestFileDrifts(t *testing.T) {
-	plugin := newTestProvider("", "")
+	plugin := newTestProvider("", "", "")
 	path := filepath.Join(t.TempDir(), "file")
 	made, err := create(t, plugin, "File", map[string]any{"path": path, "content": "one"})
 	if err != nil {
@@ -103,7 +103,7 @@ func TestFileDrifts(t *testing.T) {
 }
 
 func TestEchoMarksSecrets(t *testing.T) {
-	plugin := newTestProvider("", "")
+	plugin := newTestProvider("", "", "")
 	open, err := create(t, plugin, "Echo", map[string]any{"value": "v"})
 	if err != nil || open.GetProperties().AsMap()["value"] != "v" {
 		t.Errorf("open: %v, %v", open, err)
@@ -120,7 +120,7 @@ func TestEchoMarksSecrets(t *testing.T) {
 func TestEveryChangeReplaces(t *testing.T) {
 	olds, _ := structpb.NewStruct(map[string]any{"label": "a"})
 	news, _ := structpb.NewStruct(map[string]any{"label": "b"})
-	plugin := newTestProvider("", "")
+	plugin := newTestProvider("", "", "")
 	diff, err := plugin.Diff(t.Context(), &pulumirpc.DiffRequest{OldInputs: olds, News: news})
 	if err != nil || len(diff.GetReplaces()) != 1 || diff.GetReplaces()[0] != "label" {
 		t.Errorf("changed: %v, %v", diff, err)

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -46,21 +47,38 @@ func (n *Namespace) Up(ctx context.Context, workspace string) (Process, error) {
 // HostPID finds the process of a pod's container by its program's name, as this machine numbers it. That
 // works where the cluster's node is this machine.
 func HostPID(pod *corev1.Pod, program string) (int, error) {
+	found, err := hostPIDs(pod)
+	if err != nil {
+		return 0, err
+	}
+	for _, pid := range found {
+		name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		if err == nil && strings.TrimSpace(string(name)) == program {
+			return pid, nil
+		}
+	}
+	return 0, fmt.Errorf("no process %s of pod %s runs on this machine", program, pod.Name)
+}
+
+// hostPIDs lists the processes of a pod.
+func hostPIDs(pod *corev1.Pod) ([]int, error) {
 	folders, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
-		return 0, fmt.Errorf("looking for processes: %w", err)
+		return nil, fmt.Errorf("looking for processes: %w", err)
 	}
+	var found []int
 	for _, folder := range folders {
 		groups, err := os.ReadFile(filepath.Join(folder, "cgroup"))
 		if err != nil || !strings.Contains(string(groups), string(pod.UID)) {
 			continue
 		}
-		name, err := os.ReadFile(filepath.Join(folder, "comm"))
-		if err == nil && strings.TrimSpace(string(name)) == program {
-			return strconv.Atoi(filepath.Base(folder))
+		pid, err := strconv.Atoi(filepath.Base(folder))
+		if err != nil {
+			return nil, fmt.Errorf("looking for processes: %w", err)
 		}
+		found = append(found, pid)
 	}
-	return 0, fmt.Errorf("no process %s of pod %s runs on this machine", program, pod.Name)
+	return found, nil
 }
 
 // Murder sends SIGKILL to the program of a pod's container.
@@ -71,6 +89,23 @@ func Murder(pod *corev1.Pod, program string) error {
 	}
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		return fmt.Errorf("killing %s of pod %s: %w", program, pod.Name, err)
+	}
+	return nil
+}
+
+// MurderAll sends SIGKILL to all processes of a pod, as a node does that loses its power.
+func MurderAll(pod *corev1.Pod) error {
+	found, err := hostPIDs(pod)
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		return fmt.Errorf("no process of pod %s runs on this machine", pod.Name)
+	}
+	for _, pid := range found {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("killing pod %s: %w", pod.Name, err)
+		}
 	}
 	return nil
 }

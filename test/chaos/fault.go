@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"time"
+)
+
+// limit is how long the story of a fault may take.
+const limit = 15 * time.Minute
+
+// fault is one way to break something.
+type fault struct {
+	name string
+	// times is how often it is injected, short how often in the short form; 0 is not at all.
+	times, short int
+	// shared faults hit the whole cluster. The others hit a pod, and run beside each other.
+	shared bool
+	// kills tells that the fault ends the operation under way, and that another one has to follow. Where it does not, the
+	// one operation has to succeed.
+	kills bool
+	// wanted is how many operations there are where the fault ends none, if it is not one.
+	wanted int
+	// greedy has the thing in the middle take memory without end while it waits.
+	greedy bool
+	// overlays change the story's Stack.
+	overlays []string
+	// inject breaks something as often as the story's times. The operation is in the middle when it begins; it is let go
+	// on to its end when it returns, if not before.
+	inject func(ctx context.Context, s *story) error
+}
+
+// faults are all there are.
+func faults() []fault {
+	return []fault{
+		{name: "manager killed", times: 20, short: 2, shared: true, inject: killManager},
+		{name: "leader changed every 5 s", times: 12, short: 3, shared: true, inject: changeLeader},
+		{name: "API server stopped", times: 1, short: 1, shared: true, inject: stopAPIServer},
+		{name: "etcd killed", times: 3, short: 1, shared: true, inject: killEtcd},
+		{name: "kubelet restarted", times: 3, short: 1, shared: true, inject: restart("kubelet")},
+		{name: "containerd restarted", times: 3, short: 1, shared: true, inject: restart("containerd")},
+		{name: "pod deleted", times: 3, short: 1, kills: true, inject: deletePod},
+		{name: "pod evicted", times: 3, kills: true, inject: evictPod},
+		{name: "pod killed", times: 3, short: 1, kills: true, inject: killPod},
+		{name: "agent killed", times: 3, short: 1, kills: true, inject: killProgram("agent")},
+		{name: "pulumi killed", times: 3, short: 1, kills: true, inject: killProgram("pulumi")},
+		{name: "network cut between pod and manager", times: 2, short: 1, inject: cutNetwork},
+		{name: "100 annotations in a second", times: 100, short: 100, wanted: 2, inject: annotate},
+	}
+}
