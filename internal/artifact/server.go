@@ -15,7 +15,9 @@ import (
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 
+	"github.com/gantry-operator/gantry/internal/guard"
 	"github.com/gantry-operator/gantry/internal/hub/identity"
 )
 
@@ -27,6 +29,8 @@ const (
 	headersWithin = 10 * time.Second
 	// idleWithin is how long a connection is kept that nobody asks anything on.
 	idleWithin = time.Minute
+	// largestHeader bounds what a client may ask with: the token is the most of it.
+	largestHeader = 32 << 10
 	// stopWithin is how long downloads may go on when the manager stops. Agents ask again.
 	stopWithin = 2 * time.Second
 )
@@ -66,7 +70,7 @@ func (s *Server) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen for artifact requests: %w", err)
 	}
-	server := &http.Server{Handler: s, ReadHeaderTimeout: headersWithin, IdleTimeout: idleWithin}
+	server := &http.Server{Handler: s, ReadHeaderTimeout: headersWithin, IdleTimeout: idleWithin, MaxHeaderBytes: largestHeader}
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(stopped)
@@ -78,7 +82,7 @@ func (s *Server) Start(ctx context.Context) error {
 			s.Log.V(1).Info("Cut downloads to stop", "error", err)
 		}
 	})
-	err = server.Serve(tls.NewListener(listener, s.TLS))
+	err = server.Serve(tls.NewListener(guard.Listen(listener, clock.RealClock{}), s.TLS))
 	if !stop() {
 		<-stopped
 	}
@@ -172,7 +176,7 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (identity.
 			token = strings.TrimSpace(rest)
 		}
 	}
-	who, err := s.Authenticator.Authenticate(r.Context(), token)
+	who, err := s.Authenticator.Authenticate(identity.From(r.Context(), guard.Host(r.RemoteAddr)), token)
 	switch {
 	case err == nil:
 		return who, true
@@ -181,6 +185,8 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (identity.
 		http.Error(w, err.Error(), http.StatusUnauthorized)
 	case errors.Is(err, identity.ErrForbidden):
 		http.Error(w, err.Error(), http.StatusForbidden)
+	case errors.Is(err, identity.ErrTooMany):
+		http.Error(w, err.Error(), http.StatusTooManyRequests)
 	default:
 		s.Log.Error(err, "Could not find out who asks for an artifact")
 		http.Error(w, "the manager cannot check the token now", http.StatusServiceUnavailable)

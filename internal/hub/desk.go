@@ -124,9 +124,14 @@ func (d *desk) attach(s *session, pod types.UID, hello *operation.Hello, now tim
 		d.renew(pod)
 	}
 	d.session = s
-	d.agentVersion, d.pulumiVersion = hello.GetAgentVersion(), hello.GetPulumiVersion()
+	d.versions(hello)
 	s.send(welcomeMessage())
 	d.reconcile(hello, now)
+}
+
+// versions takes in what the agent says of itself.
+func (d *desk) versions(hello *operation.Hello) {
+	d.agentVersion, d.pulumiVersion = cut(hello.GetAgentVersion(), maxVersion), cut(hello.GetPulumiVersion(), maxVersion)
 }
 
 // renew forgets the pods before the given one. Results that are not recorded yet are kept until the pod after this one
@@ -218,6 +223,7 @@ func (d *desk) find(uid types.UID, name string) *job {
 
 // progress takes in how far an operation is; it returns the job if that is news.
 func (d *desk) progress(progress *operation.Progress) *job {
+	progress = boundProgress(progress)
 	j := d.find(types.UID(progress.GetUid()), progress.GetName())
 	if j == nil || j.result != nil {
 		return nil
@@ -228,8 +234,9 @@ func (d *desk) progress(progress *operation.Progress) *job {
 
 // finish takes in the result of an operation; it returns the job if that is news.
 func (d *desk) finish(result *operation.Result) *job {
+	result = boundResult(result, d.room())
 	j := d.find(types.UID(result.GetUid()), result.GetName())
-	if j == nil {
+	if j == nil || j.result != nil {
 		return nil
 	}
 	j.result = result

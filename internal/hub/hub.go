@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/internal/guard"
 	"github.com/gantry-operator/gantry/internal/hub/identity"
 	"github.com/gantry-operator/gantry/internal/operation"
 )
@@ -70,8 +71,13 @@ type Hub struct {
 	changed *pending
 	waiting Waiting
 
+	// opens bounds how often the pod of a Workspace opens a session.
+	opens *guard.Allowance[types.NamespacedName]
+
 	mu    sync.Mutex
 	desks map[types.NamespacedName]*desk
+	// streams counts those that are open.
+	streams map[types.NamespacedName]int
 }
 
 // New returns a Hub without sessions. waiting may be nil.
@@ -84,7 +90,9 @@ func New(log logr.Logger, now clock.PassiveClock, authenticator Authenticator, w
 		workspaces:    newWaker[autov1alpha1.Workspace](progressEvery),
 		changed:       newPending(),
 		waiting:       waiting,
+		opens:         guard.NewAllowance[types.NamespacedName](now, openBurst, openPerSecond),
 		desks:         map[types.NamespacedName]*desk{},
+		streams:       map[types.NamespacedName]int{},
 	}
 }
 
@@ -240,7 +248,7 @@ func (h *Hub) tidy(workspace types.NamespacedName, d *desk) {
 
 // wake wakes all who care that an agent came or went. h.mu is held.
 func (h *Hub) wake(workspace types.NamespacedName, d *desk) {
-	h.workspaces.now(workspace)
+	h.workspaces.soon(workspace)
 	h.changed.add(workspace)
 	for _, j := range d.jobs {
 		h.updates.now(types.NamespacedName{Namespace: workspace.Namespace, Name: j.name})

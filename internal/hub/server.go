@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 
+	"github.com/gantry-operator/gantry/internal/guard"
 	"github.com/gantry-operator/gantry/internal/operation"
 )
 
@@ -19,6 +20,12 @@ const (
 	// Hello may bring several results; outputs that are too large for a Secret have to arrive as well, so that the user
 	// is told so. Only authenticated agents get to send anything.
 	largestMessage = 16 << 20
+	// largestHeader bounds a stream's header: the token is all that is in it.
+	largestHeader = 32 << 10
+	// window is what an agent may send unread, and buffer what is kept for each connection.
+	window, buffer = 64 << 10, 8 << 10
+	// idleWithin is how long a connection may stay open without a session.
+	idleWithin = 30 * time.Second
 	// leastPing is how often an agent may ping; agents ping every 10 to 20 s.
 	leastPing = 5 * time.Second
 	// pingAfter and pongWithin find agents that went without a word, such as those of a lost node.
@@ -52,10 +59,13 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	server := grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(s.TLS)),
 		grpc.MaxRecvMsgSize(largestMessage),
-		grpc.MaxConcurrentStreams(4),
+		grpc.MaxHeaderListSize(largestHeader),
+		grpc.InitialWindowSize(window), grpc.InitialConnWindowSize(window),
+		grpc.ReadBufferSize(buffer), grpc.WriteBufferSize(buffer),
+		grpc.MaxConcurrentStreams(2*mostStreams),
 		grpc.ConnectionTimeout(10*time.Second),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: leastPing, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pongWithin}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pongWithin, MaxConnectionIdle: idleWithin}),
 	)
 	operation.RegisterHubServer(server, service{hub: s.Hub})
 	ctx, cancel := context.WithCancel(ctx)
@@ -67,7 +77,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}()
 	stop := context.AfterFunc(ctx, server.Stop)
 	defer stop()
-	err := server.Serve(listener)
+	err := server.Serve(guard.Listen(listener, s.Hub.clock))
 	if ctx.Err() != nil {
 		err = nil
 	}

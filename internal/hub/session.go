@@ -10,9 +10,11 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/gantry-operator/gantry/internal/guard"
 	"github.com/gantry-operator/gantry/internal/hub/identity"
 	"github.com/gantry-operator/gantry/internal/operation"
 )
@@ -24,6 +26,7 @@ const helloWithin = 15 * time.Second
 var (
 	errReplaced = status.Error(codes.Aborted, "a newer session of this Workspace has taken over")
 	errPodGone  = status.Error(codes.Aborted, "the pod of this session does not exist any more")
+	errTooMany  = status.Error(codes.ResourceExhausted, "too many sessions of this Workspace's pod are open, or were opened in a short time; try again later")
 	errNoHello  = status.Error(codes.DeadlineExceeded, "no Hello came; a session opens with one")
 )
 
@@ -95,8 +98,12 @@ func (s *session) receive(stream operation.Hub_SessionServer, take func(*operati
 			s.end(status.Error(codes.Internal, "the manager could not handle a message"))
 		}
 	}()
+	pace := newPace()
 	for {
 		message, err := stream.Recv()
+		if err == nil {
+			err = pace.wait(stream.Context(), message)
+		}
 		if err == nil {
 			err = take(message)
 		}
@@ -124,6 +131,11 @@ func (s service) Session(stream operation.Hub_SessionServer) error {
 	if err != nil {
 		return err
 	}
+	leave, err := s.hub.admit(who.Workspace)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	current, greeted := newSession(), make(chan struct{})
 	greet := sync.OnceFunc(func() { close(greeted) })
 	go current.receive(stream, func(message *operation.AgentMessage) error {
@@ -144,8 +156,28 @@ func (s service) Session(stream operation.Hub_SessionServer) error {
 	return current.err
 }
 
+// admit lets a pod have another stream, unless it has too many; leave gives it back.
+func (h *Hub) admit(workspace types.NamespacedName) (leave func(), err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.streams[workspace] >= mostStreams || !h.opens.Take(workspace) {
+		return nil, errTooMany
+	}
+	h.streams[workspace]++
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.streams[workspace]--; h.streams[workspace] == 0 {
+			delete(h.streams, workspace)
+		}
+	}, nil
+}
+
 // authenticate reads the token of a stream that opens and says who that is.
 func (h *Hub) authenticate(ctx context.Context) (identity.Identity, error) {
+	if from, ok := peer.FromContext(ctx); ok {
+		ctx = identity.From(ctx, guard.Address(from.Addr))
+	}
 	who, err := h.authenticator.Authenticate(ctx, bearer(ctx))
 	switch {
 	case err == nil:
@@ -156,6 +188,8 @@ func (h *Hub) authenticate(ctx context.Context) (identity.Identity, error) {
 	case errors.Is(err, identity.ErrForbidden):
 		h.log.Info("Refused a session", "reason", err.Error())
 		return who, status.Error(codes.PermissionDenied, err.Error())
+	case errors.Is(err, identity.ErrTooMany):
+		return who, status.Error(codes.Unavailable, err.Error())
 	default:
 		h.log.Error(err, "Could not find out who opens a session")
 		return who, status.Error(codes.Unavailable, "the manager cannot check the token now")
@@ -191,7 +225,7 @@ func (h *Hub) take(who identity.Identity, s *session, message *operation.AgentMe
 	switch body := message.GetBody().(type) {
 	case *operation.AgentMessage_Hello:
 		// Said again, it only has news of the versions.
-		d.agentVersion, d.pulumiVersion = body.Hello.GetAgentVersion(), body.Hello.GetPulumiVersion()
+		d.versions(body.Hello)
 		h.wake(who.Workspace, d)
 	case *operation.AgentMessage_Progress:
 		if j := d.progress(body.Progress); j != nil {

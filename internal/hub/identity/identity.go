@@ -16,6 +16,7 @@ import (
 	"k8s.io/utils/clock"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/internal/guard"
 )
 
 var (
@@ -23,6 +24,15 @@ var (
 	ErrUnauthenticated = errors.New("the token is not accepted")
 	// ErrForbidden means that the token is good, but its pod is not the pod of a Workspace.
 	ErrForbidden = errors.New("the token's pod is not the pod of a Workspace")
+	// ErrTooMany means that the token was not looked at, since too many from the same address were refused.
+	ErrTooMany = errors.New("too many tokens from this address were refused; try again later")
+)
+
+const (
+	// refusedBurst and refusedPerSecond bound how often an address may show what is refused: each one is a request to the
+	// API server.
+	refusedBurst     = 20
+	refusedPerSecond = 0.5
 )
 
 // Keys by which the API server tells, in a review, the pod that a token was made for.
@@ -52,16 +62,44 @@ type Authenticator struct {
 	reviewer Reviewer
 	pods     Pods
 	accepted *accepted
+	refused  *guard.Allowance[string]
 }
 
 // New returns an Authenticator that asks reviewer about tokens and looks pods up in pods.
 func New(reviewer Reviewer, pods Pods, now clock.PassiveClock) *Authenticator {
-	return &Authenticator{reviewer: reviewer, pods: pods, accepted: newAccepted(now)}
+	return &Authenticator{
+		reviewer: reviewer, pods: pods, accepted: newAccepted(now),
+		refused: guard.NewAllowance[string](now, refusedBurst, refusedPerSecond),
+	}
+}
+
+// address is the key of where a token comes from.
+type address struct{}
+
+// From says where a token comes from. Those of which that is not said are counted together.
+func From(ctx context.Context, from string) context.Context {
+	return context.WithValue(ctx, address{}, from)
 }
 
 // Authenticate says who the bearer of the token is. The error is ErrUnauthenticated or ErrForbidden if that is no
-// Workspace's pod; any other error means that it could not be found out.
+// Workspace's pod, and ErrTooMany if the address has shown too many such tokens; any other error means that it could not be
+// found out.
 func (a *Authenticator) Authenticate(ctx context.Context, token string) (Identity, error) {
+	var from string
+	if said, ok := ctx.Value(address{}).(string); ok {
+		from = said
+	}
+	if !a.refused.Left(from) {
+		return Identity{}, ErrTooMany
+	}
+	who, err := a.identify(ctx, token)
+	if errors.Is(err, ErrUnauthenticated) || errors.Is(err, ErrForbidden) {
+		a.refused.Take(from)
+	}
+	return who, err
+}
+
+func (a *Authenticator) identify(ctx context.Context, token string) (Identity, error) {
 	if token == "" {
 		return Identity{}, fmt.Errorf("%w: there is none", ErrUnauthenticated)
 	}

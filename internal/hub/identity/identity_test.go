@@ -179,3 +179,31 @@ func TestAuthenticateRemembers(t *testing.T) {
 	now.SetTime(time.Unix(1060, 0))
 	expect("revoked, after a minute", "good-token", ErrUnauthenticated, 4)
 }
+
+// What an address shows that is refused is asked about a few times, and then no more for a while; another address is
+// heard all the time.
+func TestGarbageIsNotReviewedForEver(t *testing.T) {
+	now := clocktesting.NewFakePassiveClock(time.Now())
+	asked := &reviewer{token: "good", status: accept()}
+	a := New(asked, &pods{pod: workspacePod()}, now)
+	hostile, honest := From(t.Context(), "10.0.0.1"), From(t.Context(), "10.0.0.2")
+	for i := range 1000 {
+		_, err := a.Authenticate(hostile, fmt.Sprint("garbage ", i))
+		if want := ErrUnauthenticated; i < refusedBurst && !errors.Is(err, want) {
+			t.Fatalf("token %d: %v, want %v", i, err, want)
+		}
+		if i >= refusedBurst && !errors.Is(err, ErrTooMany) {
+			t.Fatalf("token %d: %v, want %v", i, err, ErrTooMany)
+		}
+	}
+	if asked.calls != refusedBurst {
+		t.Errorf("the API server was asked %d times", asked.calls)
+	}
+	if _, err := a.Authenticate(honest, "good"); err != nil {
+		t.Errorf("another address is not heard: %v", err)
+	}
+	now.SetTime(now.Now().Add(10 * time.Second))
+	if _, err := a.Authenticate(hostile, "good"); err != nil {
+		t.Errorf("the address is not heard after a while: %v", err)
+	}
+}
