@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // options are all that the agent is told from outside. Nothing else reads flags or the environment.
@@ -23,6 +24,7 @@ type options struct {
 	servicePort       string
 	noClusterDNS      bool
 	memoryLimit       int64
+	killAfter         time.Duration
 	environment       []string
 	serviceAccountDir string
 	cache             string
@@ -64,6 +66,11 @@ func readOptions(args []string) (options, error) {
 	}
 	if o.memoryLimit, err = quantity(os.Getenv("AGENT_MEMLIMIT")); err != nil {
 		return options{}, fmt.Errorf("AGENT_MEMLIMIT: %w", err)
+	}
+	if after := os.Getenv("GANTRY_KILL_AFTER"); after != "" {
+		if o.killAfter, err = time.ParseDuration(after); err != nil {
+			return options{}, fmt.Errorf("GANTRY_KILL_AFTER: %w", err)
+		}
 	}
 	return o, nil
 }

@@ -48,7 +48,9 @@ func run(args []string) error {
 	defer cancel()
 	go children.Watch(ctx)
 
-	operations := newRunner(o, children, log)
+	killing, kill := context.WithCancel(ctx)
+	defer kill()
+	operations := newRunner(o, children, killing.Done(), log)
 	entries, err := journal.Open(filepath.Join(o.share, ".gantry", "journal"))
 	if err != nil {
 		return err
@@ -77,7 +79,10 @@ func run(args []string) error {
 	<-ended.Done()
 	// A second signal ends the program at once.
 	stop()
-	log.Info("the pod is ending")
+	log.Info("the pod is ending", "killAfter", o.killAfter.String())
+	if o.killAfter > 0 {
+		defer time.AfterFunc(o.killAfter, kill).Stop()
+	}
 	worker.Stop("the pod was ending", recordWithin)
 	cancel()
 	<-closed
@@ -85,10 +90,10 @@ func run(args []string) error {
 }
 
 // newRunner builds what runs operations.
-func newRunner(o options, children *cli.Children, log *slog.Logger) *runner.Runner {
+func newRunner(o options, children *cli.Children, kill <-chan struct{}, log *slog.Logger) *runner.Runner {
 	state := filepath.Join(o.share, ".gantry")
 	return &runner.Runner{
-		CLI: &cli.CLI{Path: "pulumi", Children: children, Output: os.Stdout, Log: log},
+		CLI: &cli.CLI{Path: "pulumi", Children: children, Kill: kill, Output: os.Stdout, Log: log},
 		Workspace: &project.Workspace{
 			Fetcher: &project.Fetcher{
 				Own: &http.Client{Transport: &http.Transport{
@@ -152,5 +157,5 @@ func (o options) token() (string, error) {
 const (
 	answerWithin  = 30 * time.Second
 	fetchPatience = 60 * time.Second
-	recordWithin  = 5 * time.Second
+	recordWithin  = 30 * time.Second
 )

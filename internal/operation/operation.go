@@ -26,6 +26,8 @@ const (
 	ReasonInitializationFailed = "InitializationFailed"
 	// ReasonCanceled means that somebody asked for the end.
 	ReasonCanceled = "Canceled"
+	// ReasonTimeout means that it did not end within its timeout and was ended gracefully.
+	ReasonTimeout = "Timeout"
 	// ReasonAborted means that the pod, the agent or the CLI died in the middle.
 	ReasonAborted = "Aborted"
 )

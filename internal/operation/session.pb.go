@@ -638,7 +638,9 @@ type Operation struct {
 	CancelGrace *durationpb.Duration `protobuf:"bytes,8,opt,name=cancel_grace,json=cancelGrace,proto3" json:"cancel_grace,omitempty"`
 	// host_prefix is what the host names of this Workspace's pods begin with, and those of no others. There is never more
 	// than one of these pods. It is empty if that is not known.
-	HostPrefix    string `protobuf:"bytes,9,opt,name=host_prefix,json=hostPrefix,proto3" json:"host_prefix,omitempty"`
+	HostPrefix string `protobuf:"bytes,9,opt,name=host_prefix,json=hostPrefix,proto3" json:"host_prefix,omitempty"`
+	// timeout is how long the operation may take, from its start in the pod on; without it, as long as it takes.
+	Timeout       *durationpb.Duration `protobuf:"bytes,13,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -734,6 +736,13 @@ func (x *Operation) GetHostPrefix() string {
 		return x.HostPrefix
 	}
 	return ""
+}
+
+func (x *Operation) GetTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.Timeout
+	}
+	return nil
 }
 
 type Stack struct {
@@ -1757,7 +1766,7 @@ const file_internal_operation_session_proto_rawDesc = "" +
 	"\x03uid\x18\x01 \x01(\tR\x03uid\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x1c\n" +
 	"\bRecorded\x12\x10\n" +
-	"\x03uid\x18\x01 \x01(\tR\x03uid\"\x9f\x03\n" +
+	"\x03uid\x18\x01 \x01(\tR\x03uid\"\xd4\x03\n" +
 	"\tOperation\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\tR\x03uid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12-\n" +
@@ -1770,7 +1779,8 @@ const file_internal_operation_session_proto_rawDesc = "" +
 	"kubeconfig\x12<\n" +
 	"\fcancel_grace\x18\b \x01(\v2\x19.google.protobuf.DurationR\vcancelGrace\x12\x1f\n" +
 	"\vhost_prefix\x18\t \x01(\tR\n" +
-	"hostPrefix\"\xb9\x01\n" +
+	"hostPrefix\x123\n" +
+	"\atimeout\x18\r \x01(\v2\x19.google.protobuf.DurationR\atimeout\"\xb9\x01\n" +
 	"\x05Stack\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06create\x18\x02 \x01(\bR\x06create\x12)\n" +
@@ -1934,27 +1944,28 @@ var file_internal_operation_session_proto_depIdxs = []int32{
 	15, // 12: gantry.operation.v1.Operation.options:type_name -> gantry.operation.v1.Options
 	16, // 13: gantry.operation.v1.Operation.kubeconfig:type_name -> gantry.operation.v1.Kubeconfig
 	23, // 14: gantry.operation.v1.Operation.cancel_grace:type_name -> google.protobuf.Duration
-	11, // 15: gantry.operation.v1.Stack.config:type_name -> gantry.operation.v1.ConfigItem
-	13, // 16: gantry.operation.v1.Source.artifact:type_name -> gantry.operation.v1.Artifact
-	14, // 17: gantry.operation.v1.Source.project:type_name -> gantry.operation.v1.ProjectInfo
-	2,  // 18: gantry.operation.v1.Kubeconfig.mode:type_name -> gantry.operation.v1.Kubeconfig.Mode
-	24, // 19: gantry.operation.v1.Progress.started:type_name -> google.protobuf.Timestamp
-	24, // 20: gantry.operation.v1.Result.started:type_name -> google.protobuf.Timestamp
-	24, // 21: gantry.operation.v1.Result.ended:type_name -> google.protobuf.Timestamp
-	1,  // 22: gantry.operation.v1.Result.outcome:type_name -> gantry.operation.v1.Outcome
-	14, // 23: gantry.operation.v1.Result.project:type_name -> gantry.operation.v1.ProjectInfo
-	21, // 24: gantry.operation.v1.Result.outputs:type_name -> gantry.operation.v1.Result.OutputsEntry
-	22, // 25: gantry.operation.v1.Result.changes:type_name -> gantry.operation.v1.Result.ChangesEntry
-	19, // 26: gantry.operation.v1.Result.phases:type_name -> gantry.operation.v1.Phase
-	23, // 27: gantry.operation.v1.Phase.duration:type_name -> google.protobuf.Duration
-	20, // 28: gantry.operation.v1.Result.OutputsEntry.value:type_name -> gantry.operation.v1.Output
-	3,  // 29: gantry.operation.v1.Hub.Session:input_type -> gantry.operation.v1.AgentMessage
-	4,  // 30: gantry.operation.v1.Hub.Session:output_type -> gantry.operation.v1.HubMessage
-	30, // [30:31] is the sub-list for method output_type
-	29, // [29:30] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	23, // 15: gantry.operation.v1.Operation.timeout:type_name -> google.protobuf.Duration
+	11, // 16: gantry.operation.v1.Stack.config:type_name -> gantry.operation.v1.ConfigItem
+	13, // 17: gantry.operation.v1.Source.artifact:type_name -> gantry.operation.v1.Artifact
+	14, // 18: gantry.operation.v1.Source.project:type_name -> gantry.operation.v1.ProjectInfo
+	2,  // 19: gantry.operation.v1.Kubeconfig.mode:type_name -> gantry.operation.v1.Kubeconfig.Mode
+	24, // 20: gantry.operation.v1.Progress.started:type_name -> google.protobuf.Timestamp
+	24, // 21: gantry.operation.v1.Result.started:type_name -> google.protobuf.Timestamp
+	24, // 22: gantry.operation.v1.Result.ended:type_name -> google.protobuf.Timestamp
+	1,  // 23: gantry.operation.v1.Result.outcome:type_name -> gantry.operation.v1.Outcome
+	14, // 24: gantry.operation.v1.Result.project:type_name -> gantry.operation.v1.ProjectInfo
+	21, // 25: gantry.operation.v1.Result.outputs:type_name -> gantry.operation.v1.Result.OutputsEntry
+	22, // 26: gantry.operation.v1.Result.changes:type_name -> gantry.operation.v1.Result.ChangesEntry
+	19, // 27: gantry.operation.v1.Result.phases:type_name -> gantry.operation.v1.Phase
+	23, // 28: gantry.operation.v1.Phase.duration:type_name -> google.protobuf.Duration
+	20, // 29: gantry.operation.v1.Result.OutputsEntry.value:type_name -> gantry.operation.v1.Output
+	3,  // 30: gantry.operation.v1.Hub.Session:input_type -> gantry.operation.v1.AgentMessage
+	4,  // 31: gantry.operation.v1.Hub.Session:output_type -> gantry.operation.v1.HubMessage
+	31, // [31:32] is the sub-list for method output_type
+	30, // [30:31] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_internal_operation_session_proto_init() }

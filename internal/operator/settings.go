@@ -21,7 +21,7 @@ func podSettings(ctx context.Context, o Options, live client.Reader) (pod.Settin
 	settings := pod.Settings{
 		WorkspaceImage: o.WorkspaceImage, WorkspaceImageAgentPath: o.WorkspaceImageAgentPath,
 		AgentImage: o.AgentImage, AgentImagePullPolicy: o.AgentImagePullPolicy,
-		HubAddress: hubAddress(o),
+		HubAddress: hubAddress(o), CancelGrace: o.CancelGrace,
 	}
 	if settings.AgentImage == "" {
 		image, policy, err := ownImage(ctx, o, live)

@@ -3,6 +3,7 @@ package operator
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -42,6 +43,10 @@ func TestPodSettings(t *testing.T) {
 		"Given": {
 			"no pod is needed", Options{AgentImage: "agent:1", WorkspaceImage: "w:1", WorkspaceImageAgentPath: "/a"}, []client.Object{headless},
 			pod.Settings{AgentImage: "agent:1", WorkspaceImage: "w:1", WorkspaceImageAgentPath: "/a"}, "",
+		},
+		"Grace": {
+			"a pod has time for a canceled operation", Options{AgentImage: "agent:1", CancelGrace: time.Hour}, nil,
+			pod.Settings{AgentImage: "agent:1", CancelGrace: time.Hour}, "",
 		},
 		"NotGiven":  {"neither is known", Options{}, nil, pod.Settings{}, "AGENT_IMAGE is not set"},
 		"PodAbsent": {"a wrong name", Options{PodName: "you"}, []client.Object{own}, pod.Settings{}, "sys/you"},

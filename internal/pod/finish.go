@@ -26,6 +26,7 @@ func finish(t *corev1.PodTemplateSpec, workspace *autov1alpha1.Workspace, settin
 	noDNS := withoutClusterDNS(&t.Spec)
 	pulumi := find(t.Spec.Containers, ContainerPulumi)
 	pulumi.Env = setEnv(pulumi.Env, corev1.EnvVar{Name: "GANTRY_HOST_NETWORK_DNS", Value: strconv.FormatBool(noDNS)})
+	pulumi.Env = setEnv(pulumi.Env, corev1.EnvVar{Name: killAfterEnv, Value: killAfter(&t.Spec).String()})
 	if noDNS && settings.HubIP != "" {
 		// The certificate is for the name, so the name has to lead to the hub here too.
 		t.Spec.HostAliases = append(t.Spec.HostAliases, corev1.HostAlias{IP: settings.HubIP, Hostnames: []string{hubHost(settings)}})

@@ -12,13 +12,13 @@ import (
 // and more than a probe could.
 func generate(workspace *autov1alpha1.Workspace, settings Settings, agent agentPlace) *corev1.PodTemplateSpec {
 	spec := &workspace.Spec
-	grace := endSeconds
+	end := secondsToEnd(settings)
 	t := &corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{Labels: systemLabels(workspace.Name)},
 		Spec: corev1.PodSpec{
 			ServiceAccountName:            spec.ServiceAccountName,
 			RestartPolicy:                 corev1.RestartPolicyAlways,
-			TerminationGracePeriodSeconds: &grace,
+			TerminationGracePeriodSeconds: &end,
 			SecurityContext:               podSecurity(spec.SecurityProfile),
 			Containers:                    []corev1.Container{pulumiContainer(spec, settings, agent)},
 			Volumes:                       []corev1.Volume{shareVolume(), tokenVolume()},

@@ -5,6 +5,7 @@ package pod
 
 import (
 	"net"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -37,7 +38,6 @@ const (
 	installedAgent   = ShareDir + "/agent"
 	imageAgent       = "/agent"
 	componentValue   = "workspace"
-	endSeconds       = int64(600)
 )
 
 // Settings is what the manager knows that every pod needs.
@@ -57,6 +57,8 @@ type Settings struct {
 	HubIP string
 	// CA is the PEM bundle by which the agent knows the hub.
 	CA string
+	// CancelGrace is how long a canceled operation may take to end by itself.
+	CancelGrace time.Duration
 }
 
 // KubeconfigPath is the path in the pod of the kubeconfig that is under key in the Secret of spec.kubeconfig.

@@ -133,7 +133,7 @@ podTemplate:
 	for _, e := range find(built.Spec.Containers, ContainerPulumi).Env {
 		env = append(env, e.Name)
 	}
-	wantEnv := []string{"FROM_TEMPLATE", "MINE", "POD_NAMESPACE", "POD_SA_NAME", "AGENT_MEMLIMIT", "GANTRY_HUB", "GANTRY_CA", "GANTRY_HOST_NETWORK_DNS", "PULUMI_ENV"}
+	wantEnv := []string{"FROM_TEMPLATE", "MINE", "POD_NAMESPACE", "POD_SA_NAME", "AGENT_MEMLIMIT", "GANTRY_HUB", "GANTRY_CA", "GANTRY_HOST_NETWORK_DNS", "GANTRY_KILL_AFTER", "PULUMI_ENV"}
 	if diff := cmp.Diff(wantEnv, env); diff != "" {
 		t.Errorf("variables: %s", diff)
 	}

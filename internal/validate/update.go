@@ -30,6 +30,9 @@ func Update(spec *autov1alpha1.UpdateSpec) Problems {
 	default:
 		p.Add("spec.type", "is %s: it has to be up, preview, refresh or destroy", Quote(string(spec.Type)))
 	}
+	if spec.Timeout != nil {
+		p.Timeout("spec.timeout", *spec.Timeout)
+	}
 	p.Targets("spec.target", spec.Target)
 	p.Targets("spec.replace", spec.Replace)
 	if spec.Message != nil {

@@ -139,6 +139,13 @@ func (p *Problems) Duration(path, value string) {
 	}
 }
 
+// Timeout checks a duration, which is given as a text and has to be longer than nothing.
+func (p *Problems) Timeout(path, value string) {
+	if duration, err := time.ParseDuration(value); err != nil || duration <= 0 {
+		p.Add(path, `%s is not a duration that is longer than zero, such as "30m" or "2h"; leave the field out for no limit`, Quote(value))
+	}
+}
+
 // Labels checks labels, and their values.
 func (p *Problems) Labels(path string, labels map[string]string) {
 	for _, key := range sorted(labels) {

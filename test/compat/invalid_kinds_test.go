@@ -125,6 +125,8 @@ func TestInvalidUpdates(t *testing.T) {
 		"MessageNul":     more(`message: "a\0b"`, "spec.message: has a NUL"),
 		"MessageHuge":    more("message: "+strings.Repeat("m", 1<<20), "spec.message: has 1048576 bytes"),
 		"TTL":            {fields: "spec: {workspaceName: w, stackName: dev, type: up, ttlAfterCompleted: 7d}", kind: "FieldsIgnored", reason: "NoEffect", words: []string{"spec.ttlAfterCompleted: "}},
+		"Timeout":        more("timeout: soon", `spec.timeout: "soon" is not a duration`),
+		"TimeoutType":    {fields: "spec: {timeout: 5}", refused: "spec.timeout"},
 		"Negative":       {fields: "spec: {workspaceName: w, stackName: dev, type: up, parallel: -1}", kind: "FieldsIgnored", reason: "NoEffect", words: []string{"spec.parallel: "}},
 		"NoSuchObject":   {fields: "spec: {workspaceName: w, stackName: dev, type: up}", kind: "Reconciling", reason: "WorkspaceNotFound", words: []string{`"w" does not exist`}},
 		"ReplaceUnknown": {fields: "spec: {replace: {}}", refused: "spec.replace"},

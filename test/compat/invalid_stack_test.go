@@ -265,6 +265,7 @@ func invalidUpdateTemplates() map[string]wrong {
 		"UpdateLabel":       withSpec("updateTemplate: {metadata: {labels: {a: a b}}}", "spec.updateTemplate.metadata.labels[a]: "),
 		"UpdateNumber":      ofUpdate("parallel: 3000000000", "spec.updateTemplate.spec: cannot be read: parallel"),
 		"UpdateType":        ofUpdate("type: apply", at+`type: is "apply"`),
+		"UpdateTimeout":     ofUpdate("timeout: 0s", at+`timeout: "0s" is not a duration that is longer than zero`),
 		"UpdateTTL":         ofUpdate("ttlAfterCompleted: 7d", at+`ttlAfterCompleted: "7d" is not a duration`),
 		"UpdateTarget":      ofUpdate("target: [bucket]", at+"target[0]: "),
 		"UpdateReplace":     ofUpdate("replace: [bucket]", at+"replace[0]: "),

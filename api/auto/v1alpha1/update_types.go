@@ -44,6 +44,10 @@ type UpdateSpec struct {
 	// ttlAfterCompleted is how long the Update is kept when it is complete, as a duration such as "24h".
 	// +optional
 	TTLAfterCompleted *string `json:"ttlAfterCompleted,omitempty"`
+	// timeout is how long the operation may take once it has begun in the pod, as a duration such as "30m". One that
+	// takes longer is ended as a canceled one is, and has failed (Timeout). Without it there is no limit.
+	// +optional
+	Timeout *string `json:"timeout,omitempty"`
 	// parallel is the number of resource operations at once.
 	// +optional
 	Parallel *int32 `json:"parallel,omitempty"`

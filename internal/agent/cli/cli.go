@@ -23,6 +23,8 @@ type CLI struct {
 	Path string
 	// Children knows the agent's processes.
 	Children *Children
+	// Kill kills what runs when it is closed, whatever is left of its grace period: the pod has no more time. It may be nil.
+	Kill <-chan struct{}
 	// Output gets what the processes print, line by line: the pod's log.
 	Output io.Writer
 	// Log gets one line for each process.
@@ -137,6 +139,7 @@ func (c *CLI) watch(ctx context.Context, process *os.Process, grace time.Duratio
 		case <-ended:
 			return
 		case <-ctx.Done():
+		case <-c.Kill:
 		}
 		interrupted = true
 		c.Log.Info("interrupting pulumi", "grace", grace.String(), "cause", context.Cause(ctx))
@@ -145,11 +148,13 @@ func (c *CLI) watch(ctx context.Context, process *os.Process, grace time.Duratio
 		defer timer.Stop()
 		select {
 		case <-ended:
+			return
 		case <-timer.C:
-			killed = true
-			c.Log.Warn("killing pulumi, which did not end in time", "grace", grace.String())
-			_ = syscall.Kill(-process.Pid, syscall.SIGKILL)
+		case <-c.Kill:
 		}
+		killed = true
+		c.Log.Warn("killing pulumi, which did not end in time", "grace", grace.String())
+		_ = syscall.Kill(-process.Pid, syscall.SIGKILL)
 	}()
 	return func() (bool, bool) {
 		close(ended)

@@ -90,9 +90,11 @@ func (r *Runner) steps(op *operation.Operation) []step {
 }
 
 // Run runs the operation to its end. It ends early and gracefully when the context does, whose cause is then in the
-// result. Progress is reported when something changed.
+// result, and when its timeout is over. Progress is reported when something changed.
 func (r *Runner) Run(ctx context.Context, op *operation.Operation, report func(*operation.Progress)) *operation.Result {
 	started := timestamppb.New(r.Now())
+	ctx, stop := limited(ctx, op)
+	defer stop()
 	run := &run{
 		op: op, report: report, tracker: engine.NewTracker(),
 		progress: &operation.Progress{Uid: op.GetUid(), Name: op.GetName(), Started: started},

@@ -81,6 +81,8 @@ func TestCount(t *testing.T) {
 		"First":             {"the first failure is the first attempt", nil, "UpdateFailed", counts{1, 1}},
 		"FirstTransient":    {"an outage is none", nil, operation.ReasonTransient, counts{1, 0}},
 		"FirstConflict":     {"nor is a conflict", nil, operation.ReasonConflict, counts{1, 0}},
+		"FirstTimeout":      {"but an operation that takes too long is, as it would be again", nil, operation.ReasonTimeout, counts{1, 1}},
+		"TimeoutAgain":      {"each time", record(operation.ReasonTimeout, 3, 3), operation.ReasonTimeout, counts{4, 4}},
 		"AfterSuccess":      {"a success begins anew", with(record("", 0, 0), func(l *pulumiv1.LastUpdate) { l.State = pulumiv1.SucceededStackState }), "UpdateFailed", counts{1, 1}},
 		"Again":             {"one more of each", record("UpdateFailed", 2, 2), "UpdateFailed", counts{3, 3}},
 		"TransientBetween":  {"an outage leaves the attempts as they are", record("UpdateFailed", 2, 2), operation.ReasonTransient, counts{3, 2}},
@@ -113,6 +115,8 @@ func TestWhatIsSaidWhileRetrying(t *testing.T) {
 		"Conflict": {world(failed(operation.ReasonConflict, 9, 0)), []string{"waiting for the stack to be free", "tried again at about 2026-01-02T12:1", "and so on for ever", ": boom"}},
 		"Destroy":  {world(goes, destroyed(3), failed("UpdateFailed", 9, 0)), []string{"and so on for ever"}},
 		"Stalled":  {world(failed("UpdateFailed", 4, 0)), []string{"up failed 4 times; not retrying until the spec or source changes: boom"}},
+		"Timeout":  {world(failed(operation.ReasonTimeout, 3, 0)), []string{"attempt 3 of 4"}},
+		"TooLong":  {world(failed(operation.ReasonTimeout, 4, 0)), []string{"up failed 4 times; not retrying until"}},
 		"Preview": {world(failed("UpdateFailed", 1, 0), func(o *Observed) { o.Stack.Status.LastUpdate.Type = autov1alpha1.PreviewUpdate }),
 			[]string{"1 preview failure(s), attempt 1 of 4, tried again at about 2026-01-02T12:00:1"}},
 	}

@@ -2,6 +2,7 @@ package update
 
 import (
 	"path"
+	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -52,9 +53,19 @@ func build(o Observed) (*operation.Operation, *failure.TerminalError) {
 		Source:      source,
 		Options:     optionsOf(o.Update.Spec, o.Workspace.Spec.PulumiLogLevel),
 		Kubeconfig:  kubeconfig,
-		CancelGrace: durationpb.New(o.Settings.CancelGrace),
+		CancelGrace: durationpb.New(pod.CancelGrace(o.Workspace, o.Settings.CancelGrace)),
 		HostPrefix:  pod.HostPrefix(o.Workspace),
+		Timeout:     timeoutOf(o.Update.Spec.Timeout),
 	}, nil
+}
+
+// timeoutOf is nil where there is no limit. A malformed one never gets here.
+func timeoutOf(wanted *string) *durationpb.Duration {
+	limit, err := time.ParseDuration(value(wanted))
+	if err != nil {
+		return nil
+	}
+	return durationpb.New(limit)
 }
 
 // optionsOf takes from the spec what the type of operation knows, as PKO does, and leaves the rest.

@@ -65,7 +65,11 @@ func TestOptionsByType(t *testing.T) {
 func TestOperation(t *testing.T) {
 	o := observed(func(o *Observed) {
 		o.Update.Spec = full(autov1alpha1.DestroyUpdate)
+		o.Update.Spec.Timeout = ptr("1h30m")
 		o.Workspace.Spec = autov1alpha1.WorkspaceSpec{
+			PodTemplate: &autov1alpha1.EmbeddedPodTemplate{
+				Spec: &apiextensionsv1.JSON{Raw: []byte(`{"terminationGracePeriodSeconds":3010}`)},
+			},
 			Flux:           &autov1alpha1.FluxSource{URL: "https://hub/" + sum, Digest: sum, Dir: "infra"},
 			PulumiLogLevel: ptr(int32(3)),
 			Kubeconfig:     &autov1alpha1.KubeconfigSource{Type: autov1alpha1.KubeconfigSecret, SecretRef: &autov1alpha1.SecretKey{Name: "s", Key: "config"}},
@@ -96,8 +100,9 @@ func TestOperation(t *testing.T) {
 		Source:      &operation.Source{From: &operation.Source_Artifact{Artifact: &operation.Artifact{Digest: sum, Url: "https://hub/" + sum, Dir: "infra"}}},
 		Options:     optionsOf(o.Update.Spec, ptr(int32(3))),
 		Kubeconfig:  &operation.Kubeconfig{Mode: operation.Kubeconfig_FILE, File: "/var/run/secrets/gantry-kubeconfig/config"},
-		CancelGrace: durationpb.New(time.Minute),
+		CancelGrace: durationpb.New(50 * time.Minute),
 		HostPrefix:  pod.HostPrefix(o.Workspace),
+		Timeout:     durationpb.New(90 * time.Minute),
 	}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Errorf("operation (-want +got):\n%s", diff)
