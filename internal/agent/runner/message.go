@@ -36,15 +36,9 @@ func fail(ctx context.Context, result *operation.Result, run *run, f failure) {
 		words = ending.Stderr + "\n" + ending.Stdout
 	}
 	operating := run.ending.Code != 0 || errors.Is(f.err, errUnsaved)
-	var late *timeoutError
 	switch cause := context.Cause(ctx); {
-	case errors.As(cause, &late):
-		result.Outcome, result.Reason = operation.Outcome_FAILED, operation.ReasonTimeout
-		result.Message = bound("timed out: " + endedMessage(late, run, ending))
-		return
 	case cause != nil:
-		result.Outcome, result.Reason = operation.Outcome_CANCELED, operation.ReasonCanceled
-		result.Message = bound("canceled: " + endedMessage(cause, run, ending))
+		endEarly(result, run, cause, ending)
 		return
 	case process && ending.Signal != "":
 		result.Outcome, result.Reason = operation.Outcome_INTERRUPTED, operation.ReasonAborted
@@ -73,14 +67,20 @@ func fail(ctx context.Context, result *operation.Result, run *run, f failure) {
 	result.Message = cut(result.Message, maxMessage-len(notes)) + notes
 }
 
-// endedMessage is that of an operation that the agent ended.
-func endedMessage(cause error, run *run, ending cli.Ending) string {
-	message := fmt.Sprintf("%v; %s", cause, doneWords(run.tracker))
+// endEarly makes the result of a run that the agent ended: since it took too long, or since somebody asked for it.
+func endEarly(result *operation.Result, run *run, cause error, ending cli.Ending) {
+	result.Outcome, result.Reason = operation.Outcome_CANCELED, operation.ReasonCanceled
+	word := "canceled"
+	if errors.As(cause, new(*timeoutError)) {
+		result.Outcome, result.Reason = operation.Outcome_FAILED, operation.ReasonTimeout
+		word = "timed out"
+	}
+	message := fmt.Sprintf("%s: %v; %s", word, cause, doneWords(run.tracker))
 	if ending.Killed {
 		message += "; pulumi did not end within the grace period and was killed, " +
 			"so the stack may be left locked or with pending operations"
 	}
-	return message
+	result.Message = bound(message)
 }
 
 func killedMessage(run *run, ending cli.Ending) string {
