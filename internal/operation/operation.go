@@ -14,6 +14,8 @@ const (
 	ReasonFailed = "UpdateFailed"
 	// ReasonConflict means that another update of the stack is under way, or that its state is locked.
 	ReasonConflict = "UpdateConflict"
+	// ReasonProtected means that a resource was to be deleted that is protected from it.
+	ReasonProtected = "ResourceProtected"
 	// ReasonTransient means that a service was busy, down or out of reach: the same may succeed later with nothing changed.
 	ReasonTransient = "TransientFailure"
 	// ReasonInvalidAccessToken means that the backend refused the credentials.

@@ -62,6 +62,8 @@ const (
 	ReasonWorkspaceFailed = "WorkspaceFailed"
 	// ReasonUpdateFailed with Stalled=True: the update failed as often as it is tried.
 	ReasonUpdateFailed = "UpdateFailed"
+	// ReasonResourceProtected with Stalled=True: the Stack goes and has a resource that is protected from being deleted.
+	ReasonResourceProtected = "ResourceProtected"
 	// ReasonNamespaceTerminating with Stalled=True: the namespace goes and no pod can destroy the stack in it.
 	ReasonNamespaceTerminating = "NamespaceTerminating"
 )

@@ -48,6 +48,16 @@ func isConfigIgnored(line string) bool {
 // refersBack says that an error stands for those printed before it.
 func refersBack(line string) bool { return strings.HasSuffix(line, "too many errors") }
 
+// isProtected says that an error is about a resource that is protected from being deleted.
+func isProtected(message string) bool {
+	return strings.Contains(strings.Join(strings.Fields(message), " "), "cannot be deleted because it is protected")
+}
+
+// protects says that a protected resource was to be deleted, whatever else failed: that does not pass by itself.
+func protects(diagnostics []engine.Diagnostic) bool {
+	return slices.ContainsFunc(diagnostics, func(d engine.Diagnostic) bool { return isProtected(d.Message) })
+}
+
 // unsaved says that the engine could not save the state. Where only the stack's own outputs were left to save, the CLI
 // ends as if all were well.
 func unsaved(diagnostics []engine.Diagnostic) bool {

@@ -52,6 +52,9 @@ func fail(ctx context.Context, result *operation.Result, run *run, f failure) {
 		result.Message = engineMessage(run.tracker, ending)
 		words += "\n" + result.Message
 		f.transient(passes(run.tracker, ending))
+		if protects(run.tracker.Errors()) {
+			f.reason = operation.ReasonProtected
+		}
 	default:
 		result.Message = f.err.Error()
 		f.transient(process && transient(result.Message))
@@ -106,6 +109,10 @@ func engineMessage(tracker *engine.Tracker, ending cli.Ending) string {
 		case isNoise(diagnostic.Message):
 		case diagnostic.URN == "" || strings.Contains(diagnostic.URN, "::pulumi:pulumi:Stack::"):
 			others = append(others, strings.TrimPrefix(diagnostic.Message, "error: "))
+		case isProtected(diagnostic.Message):
+			// The CLI's advice is for who has a shell where it runs.
+			told[diagnostic.URN] = true
+			resources = append(resources, diagnostic.URN+": it is protected")
 		default:
 			told[diagnostic.URN] = true
 			resources = append(resources, diagnostic.URN+": "+strings.TrimPrefix(diagnostic.Message, "error: "))

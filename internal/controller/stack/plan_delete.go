@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -49,6 +50,16 @@ func resourcesDestroyed(o Observed, _ time.Time) *Step {
 		return nil
 	}
 	return &Step{Act: Release, State: conditions.Ready(pulumiv1.ReasonProcessingCompleted, "the stack is destroyed")}
+}
+
+// protectedState is what is said of a Stack whose destroy a protected resource stops. It is tried again all the same: whoever
+// takes the protection off in the state does that without a word to Gantry.
+func protectedState(stack *pulumiv1.Stack, last *pulumiv1.LastUpdate) conditions.State {
+	next := last.LastResyncTime.Add(cooldown(stack, last)).UTC().Round(time.Second).Format(time.RFC3339)
+	return conditions.Stalled(pulumiv1.ReasonResourceProtected, fmt.Sprintf(
+		"the destroy failed, since a resource is protected from being deleted. To destroy it, take the protection off in the stack's state: pulumi state unprotect --stack %s 'URN'. "+
+			"To keep it, and all that is left: kubectl annotate stack %s -n %s %s=true. It is tried again at about %s, or at once with another value of %s. %d failure(s), the last one: %s",
+		stack.Spec.Stack, stack.Name, stack.Namespace, pulumiv1.AnnotationAbandon, next, pulumiv1.AnnotationReconciliationRequest, last.Failures, last.Message))
 }
 
 // childrenCollected: under a foreground deletion the garbage collector deletes the Stack's children, and would delete the

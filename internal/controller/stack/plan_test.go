@@ -184,6 +184,9 @@ func TestPlan(t *testing.T) {
 		"DestroyedBefore":   {"an earlier destroy does not count", world(goes, destroyed(2)), want{act: Run, state: "StackProcessing", message: "Stack marked for deletion"}},
 		"DestroyFailed": {"a failed destroy is tried for ever", world(goes, destroyed(3), failed("UpdateFailed", 50, 17*time.Minute)),
 			want{act: Run, state: "StackProcessing", message: "Backoff time elapsed: 15m"}},
+		"DestroyProtected": {"a protected resource needs a person, and is tried again", world(goes, destroyed(3), failed(operation.ReasonProtected, 2, time.Second)),
+			want{state: "ResourceProtected", after: 29 * time.Second}},
+		"UpProtected":           {"for an up it is a failure like another", world(failed(operation.ReasonProtected, 1, time.Second)), want{state: "RetryingAfterFailure", after: 9 * time.Second}},
 		"DestroyFailedRecently": {"with a backoff", world(goes, destroyed(3), failed("UpdateFailed", 50, time.Second)), want{state: "RetryingAfterFailure", after: 15*time.Minute - time.Second}},
 		"DeletedIgnoresPrerequisites": {"a prerequisite does not hold a deletion", world(goes, func(o *Observed) {
 			o.Prerequisites = []Prerequisite{{PrerequisiteRef: pulumiv1.PrerequisiteRef{Name: "gone"}}}

@@ -73,6 +73,8 @@ func settledState(o Observed) conditions.State {
 	switch {
 	case last.State == pulumiv1.SucceededStackState:
 		return conditions.Ready(pulumiv1.ReasonProcessingCompleted, "the stack has been processed and is up to date"+unchanged(last))
+	case deleting(o.Stack) && last.Reason == operation.ReasonProtected:
+		return protectedState(o.Stack, last)
 	case exhausted(o.Stack, last):
 		return conditions.Stalled(pulumiv1.ReasonUpdateFailed,
 			fmt.Sprintf("%s failed %d times; not retrying until the spec or source changes: %s", last.Type, last.Failures, last.Message))
