@@ -190,12 +190,11 @@ func TestEverythingGoesAtOnce(t *testing.T) {
 
 	bereave("asleep")
 	s.must(s.Client.Delete(s.ctx, asleep))
-	s.until(asleep, "to say what is missing", func() bool { return says(asleep, []string{pulumiv1.ReasonWorkspaceNotReady, `"asleep"`}) })
-	if !slices.Contains(asleep.Finalizers, pulumiv1.Finalizer) {
-		t.Error("the finalizer went without a destroy")
-	}
-	for _, object := range belongings("asleep") {
-		s.must(s.Client.Create(s.ctx, object))
+	for i, missing := range []string{"ServiceAccountMissing", "MissingReference"} {
+		s.until(asleep, "to say what is missing, and the ways out", func() bool {
+			return says(asleep, []string{pulumiv1.ReasonWorkspaceNotReady, missing, "asleep", pulumiv1.AnnotationAbandon})
+		})
+		s.must(s.Client.Create(s.ctx, belongings("asleep")[i]))
 	}
 	s.untilGone(asleep, "to be destroyed when all is back")
 	s.program("witness", greeting)

@@ -168,7 +168,7 @@ func updateUnderWay(o Observed, _ time.Time) *Step {
 	if o.Update == nil {
 		return nil
 	}
-	step := &Step{State: progressState(o.Update, o.Workspace)}
+	step := &Step{State: progressState(o.Stack, o.Update, o.Workspace)}
 	if deleting(o.Stack) && o.Update.Annotations[pulumiv1.AnnotationStack] == "" && !ownedBy(o.Update, o.Stack) {
 		step.After = orphanPoll
 	}

@@ -34,13 +34,13 @@ func status(o Observed, step Step, now time.Time) *pulumiv1.StackStatus {
 }
 
 // progressState is what is said while an Update is not complete: how far it is, or what keeps its pod from starting.
-func progressState(update *autov1alpha1.Update, workspace *autov1alpha1.Workspace) conditions.State {
+func progressState(stack *pulumiv1.Stack, update *autov1alpha1.Update, workspace *autov1alpha1.Workspace) conditions.State {
 	if update.Status.PodUID == "" && workspace != nil {
 		if stalled := meta.FindStatusCondition(workspace.Status.Conditions, autov1alpha1.ConditionTypeStalled); stalled != nil {
-			return conditions.Stalled(pulumiv1.ReasonWorkspaceFailed, stalled.Reason+": "+stalled.Message)
+			return conditions.Stalled(pulumiv1.ReasonWorkspaceFailed, stalled.Reason+": "+stalled.Message+heldBack(stack))
 		}
 		if waits := meta.FindStatusCondition(workspace.Status.Conditions, autov1alpha1.ConditionTypeReconciling); waits != nil {
-			return conditions.Reconciling(pulumiv1.ReasonWorkspaceNotReady, waits.Reason+": "+waits.Message)
+			return conditions.Reconciling(pulumiv1.ReasonWorkspaceNotReady, waits.Reason+": "+waits.Message+heldBack(stack))
 		}
 	}
 	return conditions.Reconciling(pulumiv1.ReasonStackProcessing, progressText(update))
