@@ -16,12 +16,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
@@ -32,7 +34,7 @@ import (
 
 const (
 	repository = "../.."
-	// asManager makes the test's program a manager: two in one process are not possible, and one has to be killed.
+	// asManager makes the test's program a manager: a process of its own, as users run it, which can be killed.
 	asManager = "GANTRY_TEST_AS_MANAGER"
 	// patience is how long a test waits for what has to come; it is only used up by a failing test.
 	patience = 60 * time.Second
@@ -40,6 +42,7 @@ const (
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asManager) == "" {
+		ctrl.SetLogger(logr.Discard())
 		os.Exit(m.Run())
 	}
 	if err := beManager(); err != nil {
@@ -69,6 +72,8 @@ func beManager() error {
 type cluster struct {
 	client.WithWatch
 	t *testing.T
+	// admin may do everything.
+	admin *rest.Config
 	// kubeconfig is the file of a user who may do what the manager's roles say, and nothing else.
 	kubeconfig string
 }
@@ -93,7 +98,7 @@ func startCluster(t *testing.T) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{WithWatch: admin, t: t, kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
+	c := &cluster{WithWatch: admin, t: t, admin: config, kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
 	if err := os.WriteFile(c.kubeconfig, content, 0o600); err != nil {
 		t.Fatal(err)
 	}

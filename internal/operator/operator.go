@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -41,9 +42,22 @@ const (
 	sessionPort, artifactPort = 9443, 9444
 )
 
+// process is what of the process a manager has to itself.
+type process struct {
+	// metrics are served by the process, once for each name.
+	metrics prometheus.Registerer
+	// adjust changes how the library runs the manager, so that tests run several of them in one process. Optional.
+	adjust func(*ctrl.Options)
+}
+
 // Run builds the manager and runs it until ctx is done. An error means that it could not start or lost its lease; the
 // process has to end then.
 func Run(ctx context.Context, o Options, kubeconfig *rest.Config, log logr.Logger) error {
+	return run(ctx, o, kubeconfig, log, process{metrics: ctrlmetrics.Registry})
+}
+
+// run is Run in a process that may not be the manager's own.
+func run(ctx context.Context, o Options, kubeconfig *rest.Config, log logr.Logger, p process) error {
 	scheme, err := newScheme()
 	if err != nil {
 		return fmt.Errorf("register the kinds: %w", err)
@@ -65,11 +79,14 @@ func Run(ctx context.Context, o Options, kubeconfig *rest.Config, log logr.Logge
 	if options.LeaderElectionResourceLockInterface, err = newLock(kubeconfig, o, log.WithName("leader")); err != nil {
 		return err
 	}
+	if p.adjust != nil {
+		p.adjust(&options)
+	}
 	mgr, err := ctrl.NewManager(kubeconfig, options)
 	if err != nil {
 		return fmt.Errorf("make the manager: %w", err)
 	}
-	if err := assemble(ctx, mgr, o, live, keeper); err != nil {
+	if err := assemble(ctx, mgr, o, live, keeper, p.metrics); err != nil {
 		return err
 	}
 	if o.programAddress != "" || o.programAdvertised != "" {
@@ -108,7 +125,7 @@ func managerOptions(o Options, scheme *runtime.Scheme) ctrl.Options {
 }
 
 // assemble adds all that runs to the manager.
-func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Client, keeper *certificate.Keeper) error {
+func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Client, keeper *certificate.Keeper, registerer prometheus.Registerer) error {
 	now, log := clock.RealClock{}, mgr.GetLogger()
 	pods, err := podSettings(ctx, o, live)
 	if err != nil {
@@ -120,7 +137,7 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 	if err != nil {
 		return err
 	}
-	recorder, err := metrics.NewRecorder(ctrlmetrics.Registry)
+	recorder, err := metrics.NewRecorder(registerer)
 	if err != nil {
 		return err
 	}
@@ -139,7 +156,7 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 	missing := make(missingArtifacts, missingAtOnce)
 	runnables := []manager.Runnable{
 		keeper,
-		&objectMetrics{cache: mgr.GetCache(), store: store, git: repositories, registerer: ctrlmetrics.Registry},
+		&objectMetrics{cache: mgr.GetCache(), store: store, git: repositories, registerer: registerer},
 		inputs, repositories, fluxSources.Sources, fluxSources.Artifacts,
 		&hub.Server{Hub: sessions, Address: o.HubAddress, TLS: keeper.TLS()},
 		&artifact.Server{

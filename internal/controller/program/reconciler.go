@@ -51,7 +51,7 @@ type Reconciler struct {
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("program-controller").
-		For(&pulumiv1.Program{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&pulumiv1.Program{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, kube.Changed(recorded)))).
 		WatchesRawSource(eventsource.Channel(r.Missing, handler.TypedEnqueueRequestsFromMapFunc(r.of))).
 		Complete(r)
 }
@@ -108,3 +108,6 @@ func (r *Reconciler) keep(ctx context.Context, object *pulumiv1.Program) (artifa
 	revision := source.Revision{Revision: program.Revision(object), Digest: digest}
 	return artifact{Revision: revision, url: r.URL(digest), size: int64(len(archive))}, nil
 }
+
+// recorded is what the controller itself writes.
+func recorded(program *pulumiv1.Program) any { return program.Status }

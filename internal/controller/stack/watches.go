@@ -21,6 +21,7 @@ import (
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/kube"
 )
 
 // Indexes of Stacks, by what they name.
@@ -53,7 +54,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 	owned := handler.EnqueueRequestForOwner(mgr.GetScheme(), mgr.GetRESTMapper(), &pulumiv1.Stack{})
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("stack-controller").
-		For(&pulumiv1.Stack{}, builder.WithPredicates(stackChanged())).
+		For(&pulumiv1.Stack{}, builder.WithPredicates(predicate.Or(stackChanged(), kube.Changed(statusOfStack)))).
 		Watches(&pulumiv1.Stack{}, handler.EnqueueRequestsFromMapFunc(r.byIndex(indexNeeded)), builder.WithPredicates(becameReady())).
 		Watches(&pulumiv1.Stack{}, handler.EnqueueRequestsFromMapFunc(r.neededThatGo), builder.WithPredicates(stackChanged())).
 		Watches(&pulumiv1.Program{}, handler.EnqueueRequestsFromMapFunc(r.byIndex(indexProgram)), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
@@ -174,3 +175,6 @@ func conditionStates(list []metav1.Condition) []metav1.Condition {
 	}
 	return states
 }
+
+// statusOfStack is what the controller itself writes.
+func statusOfStack(stack *pulumiv1.Stack) any { return stack.Status }

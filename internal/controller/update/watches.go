@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/internal/kube"
 )
 
 // queue is the controller's work queue.
@@ -28,7 +29,7 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("update-controller").
-		For(&autov1alpha1.Update{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&autov1alpha1.Update{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, kube.Changed(recorded)))).
 		Watches(&autov1alpha1.Update{}, handler.EnqueueRequestsFromMapFunc(r.behind), builder.WithPredicates(madeWay())).
 		Watches(&autov1alpha1.Workspace{}, handler.EnqueueRequestsFromMapFunc(r.inWorkspace), builder.WithPredicates(workspaceChanged())).
 		Watches(&corev1.Pod{}, r.podEnded(), builder.WithPredicates(isWorkspacePod())).
@@ -132,3 +133,6 @@ func (r *Reconciler) notePodEnd(ctx context.Context, pod *corev1.Pod, q queue) {
 		}
 	}
 }
+
+// recorded is what the controller itself writes.
+func recorded(update *autov1alpha1.Update) any { return update.Status }

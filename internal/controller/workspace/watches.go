@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/internal/kube"
 )
 
 const (
@@ -30,7 +31,7 @@ const (
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("workspace-controller").
-		For(&autov1alpha1.Workspace{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, expectationChanged()))).
+		For(&autov1alpha1.Workspace{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, expectationChanged(), kube.Changed(recorded)))).
 		Owns(&corev1.Pod{}).
 		Watches(&autov1alpha1.Update{}, handler.EnqueueRequestsFromMapFunc(workspaceOf), builder.WithPredicates(claimChanged())).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(formerWorkspaceOf)).
@@ -95,3 +96,6 @@ func claim(update *autov1alpha1.Update) claimed {
 		deleting:  !update.DeletionTimestamp.IsZero(),
 	}
 }
+
+// recorded is what the controller itself writes.
+func recorded(workspace *autov1alpha1.Workspace) any { return workspace.Status }

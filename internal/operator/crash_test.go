@@ -1,0 +1,112 @@
+package operator
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestKilledAtAnyWriteOrMessage tells each story once, and then again for each write to the API server and each message
+// of a session in it: the manager dies just before it, just after it, and just after it while the next manager's first
+// lists are from a while before. Whenever that is, the story ends as it does without a death, with the same operations.
+//
+// All is real but the cluster around it: the API server, the managers as they are put together for their own process, the
+// agents with their journals and sessions. Of a cluster there are the parts that stories need (crash_pod_test.go,
+// crash_collector_test.go); in place of the CLI there is a script.
+func TestKilledAtAnyWriteOrMessage(t *testing.T) {
+	c := startCluster(t)
+	for name, st := range stories() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, c, strings.ToLower(name))
+			began := time.Now()
+			want, counts := s.tell(st, moment{}, "")
+			died := map[moment]bool{}
+			for _, m := range moments(counts) {
+				_, counts = s.tell(st, m, want)
+				if sprung, _ := s.trap.clear(); sprung {
+					died[m] = true
+				}
+			}
+			t.Logf("%d deaths in %s", len(died), time.Since(began).Round(time.Second))
+			for _, label := range st.deaths {
+				for _, f := range []fate{diesBefore, diesAfter, wakesInThePast} {
+					if m := (moment{label, 1, f}); !died[m] {
+						t.Errorf("no manager %s, so that nothing is proven of it", m)
+					}
+				}
+			}
+		})
+	}
+}
+
+// moments are all in a story in which there was each label that often.
+func moments(counts map[string]int) []moment {
+	var all []moment
+	for _, label := range slices.Sorted(maps.Keys(counts)) {
+		for number := range counts[label] {
+			for _, f := range []fate{diesBefore, diesAfter, wakesInThePast} {
+				all = append(all, moment{label, number + 1, f})
+			}
+		}
+	}
+	return all
+}
+
+// tell tells a story with a death, or without one, and checks its end. It answers the state in the end, and how often
+// there was what.
+func (s *site) tell(st story, m moment, want string) (string, map[string]int) {
+	s.t.Helper()
+	if s.shut == nil {
+		s.shut = s.open()
+	}
+	st.before(s)
+	if st.absent != nil {
+		s.shut()
+		st.absent(s)
+		s.shut = s.open()
+	}
+	s.turn()
+	s.lines.clear()
+	s.trap.set(m)
+	st.tell(s)
+	got, err := s.settles(st, want)
+	_, counts := s.trap.clear()
+	operations := s.begun()
+	if err != nil || !slices.Equal(operations, st.operations) || len(s.twice()) > 0 {
+		s.t.Fatalf("the manager %s: %v\noperations %q, want %q, twice: %q\nseen: %q\nstate (-want +got):\n%s\nlog:\n%s\n%s",
+			m, err, operations, st.operations, s.twice(), s.trap.seen(), differences(want, got), s.lines.all(), s.dump())
+	}
+	if want == "" {
+		s.t.Logf("without a death:\n%s\n%s", strings.Join(s.trap.seen(), "\n"), got)
+	}
+	return got, counts
+}
+
+func (o *output) clear() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Reset()
+}
+
+func (o *output) all() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// differences are the lines of one text that the other has not.
+func differences(want, got string) string {
+	var all []string
+	for sign, pair := range map[string][2]string{"-": {want, got}, "+": {got, want}} {
+		for line := range strings.Lines(pair[0]) {
+			if !strings.Contains(pair[1], strings.TrimSpace(line)) {
+				all = append(all, sign+" "+strings.TrimSpace(line))
+			}
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(all, "\n")
+}
