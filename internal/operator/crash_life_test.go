@@ -82,6 +82,9 @@ func (w *wire) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, errDead
 	}
 	response, err := w.next.RoundTrip(request)
+	if become == diesAfterEach && err == nil && !l.site.memory.isNew(request.URL.Path, response) {
+		become = goesOn
+	}
 	if become != goesOn {
 		l.die()
 	}

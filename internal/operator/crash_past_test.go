@@ -1,7 +1,9 @@
 package operator
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"maps"
 	"net/http"
@@ -9,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // pastFor is how long a manager that wakes in the past stays there: long enough to act on what it sees.
@@ -19,6 +23,8 @@ type memory struct {
 	client *http.Client
 	mu     sync.Mutex
 	asked  map[string]*http.Request
+	// versions are those of the objects that managers have written.
+	versions map[string]bool
 }
 
 // note keeps how a cache is filled.
@@ -61,6 +67,26 @@ func (m *memory) list(as *http.Request) (*answer, error) {
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	return &answer{response.Header.Get("Content-Type"), body}, err
+}
+
+// isNew tells whether a write changed something: what is refused does not, and what is written as it is already keeps its
+// version.
+func (m *memory) isNew(path string, response *http.Response) bool {
+	body, err := io.ReadAll(response.Body)
+	response.Body.Close()
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	object := &metav1.PartialObjectMetadata{}
+	if response.StatusCode >= http.StatusBadRequest {
+		return false
+	}
+	if err != nil || json.Unmarshal(body, object) != nil || object.ResourceVersion == "" {
+		return true
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.versions[path+" "+object.ResourceVersion]
+	m.versions[path+" "+object.ResourceVersion] = true
+	return !known
 }
 
 // lateBody gives what it reads some time after it came.

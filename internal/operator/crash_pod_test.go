@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -43,7 +44,7 @@ func (s *site) startPod(pod *corev1.Pod) *podProcess {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(bundle))
-	entries, err := journal.Open(s.t.TempDir())
+	entries, err := journal.Open(filepath.Join(s.dir, "pods", string(pod.UID)))
 	if err == nil {
 		p.agent, err = agent.New(ctx, agent.Options{
 			Version: "test", Journal: entries, Runner: &script{s}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
@@ -111,7 +112,7 @@ func (p *podProcess) Outgoing() ([]*operation.AgentMessage, <-chan struct{}) {
 		case diesBefore:
 			life.die()
 			return messages[:i], more
-		case diesAfter, wakesInThePast:
+		case diesAfter, wakesInThePast, diesAfterEach:
 			life.die()
 			return messages[:i+1], more
 		}
@@ -225,5 +226,15 @@ func (k *kubelet) gone(pod *corev1.Pod) {
 	if running := k.pods[string(pod.UID)]; running != nil {
 		running.stop()
 		delete(k.pods, string(pod.UID))
+	}
+}
+
+// close waits until nothing runs any more.
+func (k *kubelet) close() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, running := range k.pods {
+		running.stop()
+		<-running.ended
 	}
 }

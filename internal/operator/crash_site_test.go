@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -51,6 +52,7 @@ type site struct {
 	view    cache.Cache
 	kubelet kubelet
 	stirred chan struct{}
+	dir     string
 	// shut ends the manager that lives.
 	shut func()
 
@@ -71,7 +73,7 @@ func newSite(t *testing.T, c *cluster, namespace string) *site {
 	}
 	s := &site{
 		t: t, c: c, user: user, namespace: namespace, lines: &output{}, stirred: make(chan struct{}, 1),
-		runs: map[string]int{}, known: map[string]bool{},
+		runs: map[string]int{}, known: map[string]bool{}, dir: t.TempDir(),
 	}
 	s.ctx = t.Context()
 	s.log = funcr.New(func(prefix, args string) {
@@ -79,12 +81,12 @@ func newSite(t *testing.T, c *cluster, namespace string) *site {
 	}, funcr.Options{Verbosity: 1})
 	s.kubelet = kubelet{site: s, pods: map[string]*podProcess{}}
 	s.trap.list = func() map[string]*answer { return s.memory.all(t) }
-	s.memory.asked = map[string]*http.Request{}
+	s.memory.asked, s.memory.versions = map[string]*http.Request{}, map[string]bool{}
 	if s.memory.client, err = rest.HTTPClientFor(c.admin); err != nil {
 		t.Fatal(err)
 	}
 	s.options, err = ParseOptions(flag.NewFlagSet("manager", flag.ContinueOnError), []string{
-		"--health-probe-bind-address=0", "--hub-bind-address=" + freeAddress(t), "--artifact-bind-address=127.0.0.1:0", "--artifact-dir=" + t.TempDir(),
+		"--health-probe-bind-address=0", "--hub-bind-address=" + freeAddress(t), "--artifact-bind-address=127.0.0.1:0", "--artifact-dir=" + filepath.Join(s.dir, "artifacts"),
 	}, func(name string) string {
 		return map[string]string{"PATH": os.Getenv("PATH"), "AGENT_IMAGE": "localhost/gantry:test", "MAX_CONCURRENT_RECONCILES": "4"}[name]
 	})
@@ -93,7 +95,16 @@ func newSite(t *testing.T, c *cluster, namespace string) *site {
 	}
 	c.createIn(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "default"}})
 	s.watch()
+	t.Cleanup(s.close)
 	return s
+}
+
+// close waits until all that ends with the test has ended.
+func (s *site) close() {
+	if s.shut != nil {
+		s.shut()
+	}
+	s.kubelet.close()
 }
 
 func (c *cluster) createIn(t *testing.T, objects ...client.Object) {

@@ -72,6 +72,19 @@ func stories() map[string]story {
 			operations: []string{"DESTROY"},
 			deaths:     []string{"PATCH stacks", "PATCH stacks/status", "POST updates", "hub says operation", "hub says recorded"},
 		},
+		"Takeover": {
+			before: clean, absent: func(s *site) { s.leave(nil) }, tell: func(s *site) {
+				eventually(s.t, "the Stack is taken over", func() bool { return ready(s) })
+				s.edit(func(stack *pulumiv1.Stack) { stack.Spec.Refresh = true })
+			}, ended: ready,
+			operations: []string{"UP"},
+			deaths:     []string{"PATCH stacks/status", "PATCH updates", "DELETE statefulsets", "DELETE services", "POST pods", "hub says operation"},
+		},
+		"TakeoverOfARun": {
+			before: clean, absent: func(s *site) { s.leave(running) }, tell: func(*site) {}, ended: ready,
+			operations: []string{"UP"},
+			deaths:     []string{"PATCH stacks/status", "PATCH updates", "PATCH updates/status", "DELETE statefulsets", "DELETE services", "POST pods"},
+		},
 	}
 }
 

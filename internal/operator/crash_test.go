@@ -20,13 +20,12 @@ func TestKilledAtAnyWriteOrMessage(t *testing.T) {
 	for name, st := range stories() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, c, strings.ToLower(name))
-			began := time.Now()
-			want, counts := s.tell(st, moment{}, "")
-			died := map[moment]bool{}
-			for _, m := range moments(counts) {
-				_, counts = s.tell(st, m, want)
-				if sprung, _ := s.trap.clear(); sprung {
+			s := newSite(t, c, "at-any-"+strings.ToLower(name))
+			began, died := time.Now(), map[moment]bool{}
+			want, usual := s.tell(st, moment{}, "", nil)
+			for _, m := range moments(usual) {
+				s.tell(st, m, want, usual)
+				if s.trap.sprung {
 					died[m] = true
 				}
 			}
@@ -42,9 +41,57 @@ func TestKilledAtAnyWriteOrMessage(t *testing.T) {
 	}
 }
 
-// moments are all in a story in which there was each label that often.
-func moments(counts map[string]int) []moment {
+// TestKilledAfterEveryWrite tells each story with managers that die after each single write, one after the other.
+func TestKilledAfterEveryWrite(t *testing.T) {
+	c := startCluster(t)
+	for name, st := range stories() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, c, "after-every-"+strings.ToLower(name))
+			want, usual := s.tell(st, moment{}, "", nil)
+			before := s.lives.Load()
+			s.tell(st, moment{fate: diesAfterEach}, want, usual)
+			if died := s.lives.Load() - before; int(died) < len(usual)/3 {
+				t.Errorf("only %d managers died", died)
+			}
+		})
+	}
+}
+
+// TestStaleCaches tells each story to managers that hear of one kind of object later than of the others, or of all of them
+// late: their reads lag behind their own writes.
+func TestStaleCaches(t *testing.T) {
+	c := startCluster(t)
+	late := []string{"stacks", "workspaces", "updates", "pods", "programs"}
+	for name, st := range stories() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, c, "stale-"+strings.ToLower(name))
+			want, usual := s.tell(st, moment{}, "", nil)
+			for i := range len(late) + 1 {
+				s.shut()
+				s.lag = map[string]time.Duration{}
+				for _, kind := range late[i:min(len(late), i+1)] {
+					s.lag[kind] = pastFor
+				}
+				for _, kind := range late[:len(late)*(i/len(late))] {
+					s.lag[kind] = pastFor
+				}
+				s.shut = s.open()
+				t.Logf("late: %v", s.lag)
+				s.tell(st, moment{}, want, usual)
+			}
+		})
+	}
+}
+
+// moments are all in a story in which that was written and said.
+func moments(usual []string) []moment {
 	var all []moment
+	counts := map[string]int{}
+	for _, label := range usual {
+		counts[label]++
+	}
 	for _, label := range slices.Sorted(maps.Keys(counts)) {
 		for number := range counts[label] {
 			for _, f := range []fate{diesBefore, diesAfter, wakesInThePast} {
@@ -55,9 +102,9 @@ func moments(counts map[string]int) []moment {
 	return all
 }
 
-// tell tells a story with a death, or without one, and checks its end. It answers the state in the end, and how often
-// there was what.
-func (s *site) tell(st story, m moment, want string) (string, map[string]int) {
+// tell tells a story with a death, or without one, and checks its end. It answers the state in the end, and what was
+// written and said.
+func (s *site) tell(st story, m moment, want string, usual []string) (string, []string) {
 	s.t.Helper()
 	if s.shut == nil {
 		s.shut = s.open()
@@ -66,23 +113,25 @@ func (s *site) tell(st story, m moment, want string) (string, map[string]int) {
 	if st.absent != nil {
 		s.shut()
 		st.absent(s)
-		s.shut = s.open()
 	}
 	s.turn()
 	s.lines.clear()
-	s.trap.set(m)
+	s.trap.set(m, usual)
+	if st.absent != nil {
+		s.shut = s.open()
+	}
 	st.tell(s)
 	got, err := s.settles(st, want)
-	_, counts := s.trap.clear()
+	seen := s.trap.clear()
 	operations := s.begun()
 	if err != nil || !slices.Equal(operations, st.operations) || len(s.twice()) > 0 {
 		s.t.Fatalf("the manager %s: %v\noperations %q, want %q, twice: %q\nseen: %q\nstate (-want +got):\n%s\nlog:\n%s\n%s",
-			m, err, operations, st.operations, s.twice(), s.trap.seen(), differences(want, got), s.lines.all(), s.dump())
+			m, err, operations, st.operations, s.twice(), seen, differences(want, got), s.lines.all(), s.dump())
 	}
 	if want == "" {
-		s.t.Logf("without a death:\n%s\n%s", strings.Join(s.trap.seen(), "\n"), got)
+		s.t.Logf("without a death:\n%s\n%s", strings.Join(seen, "\n"), got)
 	}
-	return got, counts
+	return got, seen
 }
 
 func (o *output) clear() {

@@ -2,8 +2,6 @@ package operator
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 )
 
@@ -20,10 +18,12 @@ const (
 	// wakesInThePast dies like diesAfter, and what the next manager lists is as it was some writes before: an API server
 	// answers lists from a cache of its own, which may lag behind what another one has answered.
 	wakesInThePast
+	// diesAfterEach has each manager die after its first write that changes something.
+	diesAfterEach
 )
 
 func (f fate) String() string {
-	return [...]string{"lives", "dies before", "dies after", "dies after, and the next one wakes in the past, "}[f]
+	return [...]string{"lives", "dies before", "dies after", "dies after, and the next one wakes in the past,", "dies after each"}[f]
 }
 
 // pastWrites is how many writes and messages the next manager does not see if it wakes in the past, beside the last.
@@ -47,35 +47,37 @@ type trap struct {
 	sprung bool
 	counts map[string]int
 	labels []string
-	// before is what was there some writes ago, of which the last is at the end, if that may be needed.
+	// before is what was there at the last few writes and messages, from the first that counts on: listing it takes time.
 	before []map[string]*answer
+	from   int
 	// list lists all that is there.
 	list func() map[string]*answer
 	past map[string]*answer
-	// always has the manager die after each of its writes.
-	always bool
 }
 
-// set arms the trap.
-func (p *trap) set(at moment) {
+// set arms the trap. usual is what is written and said without a death, which tells about when the moment comes.
+func (p *trap) set(at moment, usual []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.at, p.sprung, p.counts, p.labels, p.before, p.past = at, false, map[string]int{}, nil, nil, nil
+	p.from = 0
+	for i, number := 0, 0; i < len(usual); i++ {
+		if usual[i] == at.label {
+			number++
+		}
+		if number == at.number {
+			p.from = i - 2*pastWrites
+			break
+		}
+	}
 }
 
-// clear disarms the trap. It answers whether the manager died, and how often there was what.
-func (p *trap) clear() (sprung bool, counts map[string]int) {
+// clear disarms the trap. It answers all that was written and said, in order.
+func (p *trap) clear() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.at, p.always = moment{}, false
-	return p.sprung, maps.Clone(p.counts)
-}
-
-// seen is all that was written and said, in order.
-func (p *trap) seen() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Clone(p.labels)
+	p.at, p.counts = moment{}, nil
+	return p.labels
 }
 
 // meet counts a write or message and says what becomes of the manager.
@@ -88,20 +90,21 @@ func (p *trap) meet(label string, isWrite bool) fate {
 	p.counts[label]++
 	p.labels = append(p.labels, label)
 	switch {
-	case p.always && isWrite:
-		return diesAfter
-	case p.sprung:
+	case p.at.fate == diesAfterEach && isWrite:
+		return diesAfterEach
+	case p.sprung, p.at.fate == diesAfterEach:
 		return goesOn
 	}
-	if p.at.fate == wakesInThePast {
+	this := p.at.label == label && p.at.number == p.counts[label]
+	if p.at.fate == wakesInThePast && (this || len(p.labels) >= p.from) {
 		p.before = append(p.before, p.list())
 		p.before = p.before[max(0, len(p.before)-1-pastWrites):]
 	}
-	if p.at.fate == goesOn || p.at.label != label || p.at.number != p.counts[label] {
+	if p.at.fate == goesOn || !this {
 		return goesOn
 	}
 	p.sprung = true
-	if p.at.fate == wakesInThePast {
+	if p.at.fate == wakesInThePast && len(p.before) > 0 {
 		p.past = p.before[0]
 	}
 	return p.at.fate
