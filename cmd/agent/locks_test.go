@@ -138,7 +138,7 @@ esac
 	}
 	p := newPod(t, dir)
 	result := p.hub.run(up("one", p.store.put(t, yaml("outputs: {}\n"), ""), named(hostPrefix)))
-	fails(t, result, operation.ReasonTransient, "free the stack of pulumi@"+hostPrefix+"aaaa", "i/o timeout")
+	fails(t, result, operation.ReasonConflict, "held by pulumi@"+hostPrefix+"aaaa", "could not be freed", "i/o timeout")
 	if result.GetHealed() != "" {
 		t.Errorf("it says that it healed %q", result.GetHealed())
 	}

@@ -99,11 +99,8 @@ func newRunner(o options, children *cli.Children, kill <-chan struct{}, log *slo
 				Own: &http.Client{Transport: &http.Transport{
 					TLSClientConfig: trust(o, ""), ForceAttemptHTTP2: true, ResponseHeaderTimeout: answerWithin,
 				}},
-				Foreign: &http.Client{Transport: &http.Transport{
-					Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
-					ForceAttemptHTTP2: true, ResponseHeaderTimeout: answerWithin,
-				}},
-				Token: o.token, Dir: filepath.Join(o.share, "source"), Patience: fetchPatience,
+				Foreign: &http.Client{Transport: outside()},
+				Token:   o.token, Dir: filepath.Join(o.share, "source"), Patience: fetchPatience,
 				Limits: project.Limits{Bytes: operation.MaxArchiveBytes, Files: operation.MaxArchiveFiles}, Log: log,
 			},
 			Link:     filepath.Join(o.share, "workspace"),
@@ -116,7 +113,18 @@ func newRunner(o options, children *cli.Children, kill <-chan struct{}, log *slo
 			NoClusterDNS: o.noClusterDNS, ServiceHost: o.serviceHost, ServicePort: o.servicePort,
 			TokenPath: filepath.Join(o.serviceAccountDir, "token"), CAPath: filepath.Join(o.serviceAccountDir, "ca.crt"),
 		},
-		Env: cached(o, log), Host: o.host, DynamicEnv: o.dynamicEnv, State: state, Now: time.Now, Log: log,
+		Env: cached(o, log), Host: o.host, HTTP: &http.Client{
+			Transport: outside(), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		DynamicEnv: o.dynamicEnv, State: state, Now: time.Now, Log: log,
+	}
+}
+
+// outside is the way to servers that are not the manager's.
+func outside() *http.Transport {
+	return &http.Transport{
+		Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2: true, ResponseHeaderTimeout: answerWithin,
 	}
 }
 

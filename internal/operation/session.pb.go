@@ -183,7 +183,7 @@ func (x Kubeconfig_Mode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Kubeconfig_Mode.Descriptor instead.
 func (Kubeconfig_Mode) EnumDescriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{13, 0}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{14, 0}
 }
 
 type AgentMessage struct {
@@ -639,6 +639,9 @@ type Operation struct {
 	// host_prefix is what the host names of this Workspace's pods begin with, and those of no others. There is never more
 	// than one of these pods. It is empty if that is not known.
 	HostPrefix string `protobuf:"bytes,9,opt,name=host_prefix,json=hostPrefix,proto3" json:"host_prefix,omitempty"`
+	// ended are the last operations of this Workspace on the same stack that a backend gave a link. They are over: no
+	// process of theirs is alive.
+	Ended []*Ended `protobuf:"bytes,10,rep,name=ended,proto3" json:"ended,omitempty"`
 	// timeout is how long the operation may take, from its start in the pod on; without it, as long as it takes.
 	Timeout       *durationpb.Duration `protobuf:"bytes,13,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -738,9 +741,86 @@ func (x *Operation) GetHostPrefix() string {
 	return ""
 }
 
+func (x *Operation) GetEnded() []*Ended {
+	if x != nil {
+		return x.Ended
+	}
+	return nil
+}
+
 func (x *Operation) GetTimeout() *durationpb.Duration {
 	if x != nil {
 		return x.Timeout
+	}
+	return nil
+}
+
+// Ended is an operation that is over.
+type Ended struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// name is that of the Update.
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Permalink     string                 `protobuf:"bytes,2,opt,name=permalink,proto3" json:"permalink,omitempty"`
+	Started       *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=started,proto3" json:"started,omitempty"`
+	Ended         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=ended,proto3" json:"ended,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ended) Reset() {
+	*x = Ended{}
+	mi := &file_internal_operation_session_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ended) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ended) ProtoMessage() {}
+
+func (x *Ended) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_operation_session_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ended.ProtoReflect.Descriptor instead.
+func (*Ended) Descriptor() ([]byte, []int) {
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Ended) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Ended) GetPermalink() string {
+	if x != nil {
+		return x.Permalink
+	}
+	return ""
+}
+
+func (x *Ended) GetStarted() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Started
+	}
+	return nil
+}
+
+func (x *Ended) GetEnded() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Ended
 	}
 	return nil
 }
@@ -758,7 +838,7 @@ type Stack struct {
 
 func (x *Stack) Reset() {
 	*x = Stack{}
-	mi := &file_internal_operation_session_proto_msgTypes[7]
+	mi := &file_internal_operation_session_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -770,7 +850,7 @@ func (x *Stack) String() string {
 func (*Stack) ProtoMessage() {}
 
 func (x *Stack) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_operation_session_proto_msgTypes[7]
+	mi := &file_internal_operation_session_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -783,7 +863,7 @@ func (x *Stack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stack.ProtoReflect.Descriptor instead.
 func (*Stack) Descriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{7}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Stack) GetName() string {
@@ -840,7 +920,7 @@ type ConfigItem struct {
 
 func (x *ConfigItem) Reset() {
 	*x = ConfigItem{}
-	mi := &file_internal_operation_session_proto_msgTypes[8]
+	mi := &file_internal_operation_session_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -852,7 +932,7 @@ func (x *ConfigItem) String() string {
 func (*ConfigItem) ProtoMessage() {}
 
 func (x *ConfigItem) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_operation_session_proto_msgTypes[8]
+	mi := &file_internal_operation_session_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -865,7 +945,7 @@ func (x *ConfigItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigItem.ProtoReflect.Descriptor instead.
 func (*ConfigItem) Descriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{8}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ConfigItem) GetKey() string {
@@ -970,7 +1050,7 @@ type Source struct {
 
 func (x *Source) Reset() {
 	*x = Source{}
-	mi := &file_internal_operation_session_proto_msgTypes[9]
+	mi := &file_internal_operation_session_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -982,7 +1062,7 @@ func (x *Source) String() string {
 func (*Source) ProtoMessage() {}
 
 func (x *Source) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_operation_session_proto_msgTypes[9]
+	mi := &file_internal_operation_session_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -995,7 +1075,7 @@ func (x *Source) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Source.ProtoReflect.Descriptor instead.
 func (*Source) Descriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{9}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Source) GetFrom() isSource_From {
@@ -1090,7 +1170,7 @@ type Artifact struct {
 
 func (x *Artifact) Reset() {
 	*x = Artifact{}
-	mi := &file_internal_operation_session_proto_msgTypes[10]
+	mi := &file_internal_operation_session_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1102,7 +1182,7 @@ func (x *Artifact) String() string {
 func (*Artifact) ProtoMessage() {}
 
 func (x *Artifact) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_operation_session_proto_msgTypes[10]
+	mi := &file_internal_operation_session_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1115,7 +1195,7 @@ func (x *Artifact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Artifact.ProtoReflect.Descriptor instead.
 func (*Artifact) Descriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{10}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Artifact) GetDigest() string {
@@ -1156,7 +1236,7 @@ type ProjectInfo struct {
 
 func (x *ProjectInfo) Reset() {
 	*x = ProjectInfo{}
-	mi := &file_internal_operation_session_proto_msgTypes[11]
+	mi := &file_internal_operation_session_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1168,7 +1248,7 @@ func (x *ProjectInfo) String() string {
 func (*ProjectInfo) ProtoMessage() {}
 
 func (x *ProjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_operation_session_proto_msgTypes[11]
+	mi := &file_internal_operation_session_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1181,7 +1261,7 @@ func (x *ProjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectInfo.ProtoReflect.Descriptor instead.
 func (*ProjectInfo) Descriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{11}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ProjectInfo) GetName() string {
@@ -1221,7 +1301,7 @@ type Options struct {
 
 func (x *Options) Reset() {
 	*x = Options{}
-	mi := &file_internal_operation_session_proto_msgTypes[12]
+	mi := &file_internal_operation_session_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1233,7 +1313,7 @@ func (x *Options) String() string {
 func (*Options) ProtoMessage() {}
 
 func (x *Options) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_operation_session_proto_msgTypes[12]
+	mi := &file_internal_operation_session_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1246,7 +1326,7 @@ func (x *Options) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Options.ProtoReflect.Descriptor instead.
 func (*Options) Descriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{12}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Options) GetParallel() int32 {
@@ -1344,7 +1424,7 @@ type Kubeconfig struct {
 
 func (x *Kubeconfig) Reset() {
 	*x = Kubeconfig{}
-	mi := &file_internal_operation_session_proto_msgTypes[13]
+	mi := &file_internal_operation_session_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1356,7 +1436,7 @@ func (x *Kubeconfig) String() string {
 func (*Kubeconfig) ProtoMessage() {}
 
 func (x *Kubeconfig) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_operation_session_proto_msgTypes[13]
+	mi := &file_internal_operation_session_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1369,7 +1449,7 @@ func (x *Kubeconfig) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Kubeconfig.ProtoReflect.Descriptor instead.
 func (*Kubeconfig) Descriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{13}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Kubeconfig) GetMode() Kubeconfig_Mode {
@@ -1404,7 +1484,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_internal_operation_session_proto_msgTypes[14]
+	mi := &file_internal_operation_session_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1416,7 +1496,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_operation_session_proto_msgTypes[14]
+	mi := &file_internal_operation_session_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1429,7 +1509,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{14}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Progress) GetUid() string {
@@ -1503,7 +1583,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_internal_operation_session_proto_msgTypes[15]
+	mi := &file_internal_operation_session_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1515,7 +1595,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_operation_session_proto_msgTypes[15]
+	mi := &file_internal_operation_session_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1528,7 +1608,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{15}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Result) GetUid() string {
@@ -1641,7 +1721,7 @@ type Phase struct {
 
 func (x *Phase) Reset() {
 	*x = Phase{}
-	mi := &file_internal_operation_session_proto_msgTypes[16]
+	mi := &file_internal_operation_session_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1653,7 +1733,7 @@ func (x *Phase) String() string {
 func (*Phase) ProtoMessage() {}
 
 func (x *Phase) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_operation_session_proto_msgTypes[16]
+	mi := &file_internal_operation_session_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1666,7 +1746,7 @@ func (x *Phase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Phase.ProtoReflect.Descriptor instead.
 func (*Phase) Descriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{16}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Phase) GetName() string {
@@ -1695,7 +1775,7 @@ type Output struct {
 
 func (x *Output) Reset() {
 	*x = Output{}
-	mi := &file_internal_operation_session_proto_msgTypes[17]
+	mi := &file_internal_operation_session_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1707,7 +1787,7 @@ func (x *Output) String() string {
 func (*Output) ProtoMessage() {}
 
 func (x *Output) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_operation_session_proto_msgTypes[17]
+	mi := &file_internal_operation_session_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1720,7 +1800,7 @@ func (x *Output) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Output.ProtoReflect.Descriptor instead.
 func (*Output) Descriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{17}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Output) GetJson() []byte {
@@ -1766,7 +1846,7 @@ const file_internal_operation_session_proto_rawDesc = "" +
 	"\x03uid\x18\x01 \x01(\tR\x03uid\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x1c\n" +
 	"\bRecorded\x12\x10\n" +
-	"\x03uid\x18\x01 \x01(\tR\x03uid\"\xd4\x03\n" +
+	"\x03uid\x18\x01 \x01(\tR\x03uid\"\x86\x04\n" +
 	"\tOperation\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\tR\x03uid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12-\n" +
@@ -1779,8 +1859,15 @@ const file_internal_operation_session_proto_rawDesc = "" +
 	"kubeconfig\x12<\n" +
 	"\fcancel_grace\x18\b \x01(\v2\x19.google.protobuf.DurationR\vcancelGrace\x12\x1f\n" +
 	"\vhost_prefix\x18\t \x01(\tR\n" +
-	"hostPrefix\x123\n" +
-	"\atimeout\x18\r \x01(\v2\x19.google.protobuf.DurationR\atimeout\"\xb9\x01\n" +
+	"hostPrefix\x120\n" +
+	"\x05ended\x18\n" +
+	" \x03(\v2\x1a.gantry.operation.v1.EndedR\x05ended\x123\n" +
+	"\atimeout\x18\r \x01(\v2\x19.google.protobuf.DurationR\atimeout\"\xa1\x01\n" +
+	"\x05Ended\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
+	"\tpermalink\x18\x02 \x01(\tR\tpermalink\x124\n" +
+	"\astarted\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x120\n" +
+	"\x05ended\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05ended\"\xb9\x01\n" +
 	"\x05Stack\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06create\x18\x02 \x01(\bR\x06create\x12)\n" +
@@ -1900,7 +1987,7 @@ func file_internal_operation_session_proto_rawDescGZIP() []byte {
 }
 
 var file_internal_operation_session_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_internal_operation_session_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_internal_operation_session_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_internal_operation_session_proto_goTypes = []any{
 	(Type)(0),                     // 0: gantry.operation.v1.Type
 	(Outcome)(0),                  // 1: gantry.operation.v1.Outcome
@@ -1912,60 +1999,64 @@ var file_internal_operation_session_proto_goTypes = []any{
 	(*Cancel)(nil),                // 7: gantry.operation.v1.Cancel
 	(*Recorded)(nil),              // 8: gantry.operation.v1.Recorded
 	(*Operation)(nil),             // 9: gantry.operation.v1.Operation
-	(*Stack)(nil),                 // 10: gantry.operation.v1.Stack
-	(*ConfigItem)(nil),            // 11: gantry.operation.v1.ConfigItem
-	(*Source)(nil),                // 12: gantry.operation.v1.Source
-	(*Artifact)(nil),              // 13: gantry.operation.v1.Artifact
-	(*ProjectInfo)(nil),           // 14: gantry.operation.v1.ProjectInfo
-	(*Options)(nil),               // 15: gantry.operation.v1.Options
-	(*Kubeconfig)(nil),            // 16: gantry.operation.v1.Kubeconfig
-	(*Progress)(nil),              // 17: gantry.operation.v1.Progress
-	(*Result)(nil),                // 18: gantry.operation.v1.Result
-	(*Phase)(nil),                 // 19: gantry.operation.v1.Phase
-	(*Output)(nil),                // 20: gantry.operation.v1.Output
-	nil,                           // 21: gantry.operation.v1.Result.OutputsEntry
-	nil,                           // 22: gantry.operation.v1.Result.ChangesEntry
-	(*durationpb.Duration)(nil),   // 23: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
+	(*Ended)(nil),                 // 10: gantry.operation.v1.Ended
+	(*Stack)(nil),                 // 11: gantry.operation.v1.Stack
+	(*ConfigItem)(nil),            // 12: gantry.operation.v1.ConfigItem
+	(*Source)(nil),                // 13: gantry.operation.v1.Source
+	(*Artifact)(nil),              // 14: gantry.operation.v1.Artifact
+	(*ProjectInfo)(nil),           // 15: gantry.operation.v1.ProjectInfo
+	(*Options)(nil),               // 16: gantry.operation.v1.Options
+	(*Kubeconfig)(nil),            // 17: gantry.operation.v1.Kubeconfig
+	(*Progress)(nil),              // 18: gantry.operation.v1.Progress
+	(*Result)(nil),                // 19: gantry.operation.v1.Result
+	(*Phase)(nil),                 // 20: gantry.operation.v1.Phase
+	(*Output)(nil),                // 21: gantry.operation.v1.Output
+	nil,                           // 22: gantry.operation.v1.Result.OutputsEntry
+	nil,                           // 23: gantry.operation.v1.Result.ChangesEntry
+	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 25: google.protobuf.Timestamp
 }
 var file_internal_operation_session_proto_depIdxs = []int32{
 	5,  // 0: gantry.operation.v1.AgentMessage.hello:type_name -> gantry.operation.v1.Hello
-	17, // 1: gantry.operation.v1.AgentMessage.progress:type_name -> gantry.operation.v1.Progress
-	18, // 2: gantry.operation.v1.AgentMessage.result:type_name -> gantry.operation.v1.Result
+	18, // 1: gantry.operation.v1.AgentMessage.progress:type_name -> gantry.operation.v1.Progress
+	19, // 2: gantry.operation.v1.AgentMessage.result:type_name -> gantry.operation.v1.Result
 	6,  // 3: gantry.operation.v1.HubMessage.welcome:type_name -> gantry.operation.v1.Welcome
 	9,  // 4: gantry.operation.v1.HubMessage.operation:type_name -> gantry.operation.v1.Operation
 	7,  // 5: gantry.operation.v1.HubMessage.cancel:type_name -> gantry.operation.v1.Cancel
 	8,  // 6: gantry.operation.v1.HubMessage.recorded:type_name -> gantry.operation.v1.Recorded
-	17, // 7: gantry.operation.v1.Hello.running:type_name -> gantry.operation.v1.Progress
-	18, // 8: gantry.operation.v1.Hello.finished:type_name -> gantry.operation.v1.Result
+	18, // 7: gantry.operation.v1.Hello.running:type_name -> gantry.operation.v1.Progress
+	19, // 8: gantry.operation.v1.Hello.finished:type_name -> gantry.operation.v1.Result
 	0,  // 9: gantry.operation.v1.Operation.type:type_name -> gantry.operation.v1.Type
-	10, // 10: gantry.operation.v1.Operation.stack:type_name -> gantry.operation.v1.Stack
-	12, // 11: gantry.operation.v1.Operation.source:type_name -> gantry.operation.v1.Source
-	15, // 12: gantry.operation.v1.Operation.options:type_name -> gantry.operation.v1.Options
-	16, // 13: gantry.operation.v1.Operation.kubeconfig:type_name -> gantry.operation.v1.Kubeconfig
-	23, // 14: gantry.operation.v1.Operation.cancel_grace:type_name -> google.protobuf.Duration
-	23, // 15: gantry.operation.v1.Operation.timeout:type_name -> google.protobuf.Duration
-	11, // 16: gantry.operation.v1.Stack.config:type_name -> gantry.operation.v1.ConfigItem
-	13, // 17: gantry.operation.v1.Source.artifact:type_name -> gantry.operation.v1.Artifact
-	14, // 18: gantry.operation.v1.Source.project:type_name -> gantry.operation.v1.ProjectInfo
-	2,  // 19: gantry.operation.v1.Kubeconfig.mode:type_name -> gantry.operation.v1.Kubeconfig.Mode
-	24, // 20: gantry.operation.v1.Progress.started:type_name -> google.protobuf.Timestamp
-	24, // 21: gantry.operation.v1.Result.started:type_name -> google.protobuf.Timestamp
-	24, // 22: gantry.operation.v1.Result.ended:type_name -> google.protobuf.Timestamp
-	1,  // 23: gantry.operation.v1.Result.outcome:type_name -> gantry.operation.v1.Outcome
-	14, // 24: gantry.operation.v1.Result.project:type_name -> gantry.operation.v1.ProjectInfo
-	21, // 25: gantry.operation.v1.Result.outputs:type_name -> gantry.operation.v1.Result.OutputsEntry
-	22, // 26: gantry.operation.v1.Result.changes:type_name -> gantry.operation.v1.Result.ChangesEntry
-	19, // 27: gantry.operation.v1.Result.phases:type_name -> gantry.operation.v1.Phase
-	23, // 28: gantry.operation.v1.Phase.duration:type_name -> google.protobuf.Duration
-	20, // 29: gantry.operation.v1.Result.OutputsEntry.value:type_name -> gantry.operation.v1.Output
-	3,  // 30: gantry.operation.v1.Hub.Session:input_type -> gantry.operation.v1.AgentMessage
-	4,  // 31: gantry.operation.v1.Hub.Session:output_type -> gantry.operation.v1.HubMessage
-	31, // [31:32] is the sub-list for method output_type
-	30, // [30:31] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	11, // 10: gantry.operation.v1.Operation.stack:type_name -> gantry.operation.v1.Stack
+	13, // 11: gantry.operation.v1.Operation.source:type_name -> gantry.operation.v1.Source
+	16, // 12: gantry.operation.v1.Operation.options:type_name -> gantry.operation.v1.Options
+	17, // 13: gantry.operation.v1.Operation.kubeconfig:type_name -> gantry.operation.v1.Kubeconfig
+	24, // 14: gantry.operation.v1.Operation.cancel_grace:type_name -> google.protobuf.Duration
+	10, // 15: gantry.operation.v1.Operation.ended:type_name -> gantry.operation.v1.Ended
+	24, // 16: gantry.operation.v1.Operation.timeout:type_name -> google.protobuf.Duration
+	25, // 17: gantry.operation.v1.Ended.started:type_name -> google.protobuf.Timestamp
+	25, // 18: gantry.operation.v1.Ended.ended:type_name -> google.protobuf.Timestamp
+	12, // 19: gantry.operation.v1.Stack.config:type_name -> gantry.operation.v1.ConfigItem
+	14, // 20: gantry.operation.v1.Source.artifact:type_name -> gantry.operation.v1.Artifact
+	15, // 21: gantry.operation.v1.Source.project:type_name -> gantry.operation.v1.ProjectInfo
+	2,  // 22: gantry.operation.v1.Kubeconfig.mode:type_name -> gantry.operation.v1.Kubeconfig.Mode
+	25, // 23: gantry.operation.v1.Progress.started:type_name -> google.protobuf.Timestamp
+	25, // 24: gantry.operation.v1.Result.started:type_name -> google.protobuf.Timestamp
+	25, // 25: gantry.operation.v1.Result.ended:type_name -> google.protobuf.Timestamp
+	1,  // 26: gantry.operation.v1.Result.outcome:type_name -> gantry.operation.v1.Outcome
+	15, // 27: gantry.operation.v1.Result.project:type_name -> gantry.operation.v1.ProjectInfo
+	22, // 28: gantry.operation.v1.Result.outputs:type_name -> gantry.operation.v1.Result.OutputsEntry
+	23, // 29: gantry.operation.v1.Result.changes:type_name -> gantry.operation.v1.Result.ChangesEntry
+	20, // 30: gantry.operation.v1.Result.phases:type_name -> gantry.operation.v1.Phase
+	24, // 31: gantry.operation.v1.Phase.duration:type_name -> google.protobuf.Duration
+	21, // 32: gantry.operation.v1.Result.OutputsEntry.value:type_name -> gantry.operation.v1.Output
+	3,  // 33: gantry.operation.v1.Hub.Session:input_type -> gantry.operation.v1.AgentMessage
+	4,  // 34: gantry.operation.v1.Hub.Session:output_type -> gantry.operation.v1.HubMessage
+	34, // [34:35] is the sub-list for method output_type
+	33, // [33:34] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_internal_operation_session_proto_init() }
@@ -1984,12 +2075,12 @@ func file_internal_operation_session_proto_init() {
 		(*HubMessage_Cancel)(nil),
 		(*HubMessage_Recorded)(nil),
 	}
-	file_internal_operation_session_proto_msgTypes[8].OneofWrappers = []any{
+	file_internal_operation_session_proto_msgTypes[9].OneofWrappers = []any{
 		(*ConfigItem_Json)(nil),
 		(*ConfigItem_Env)(nil),
 		(*ConfigItem_File)(nil),
 	}
-	file_internal_operation_session_proto_msgTypes[9].OneofWrappers = []any{
+	file_internal_operation_session_proto_msgTypes[10].OneofWrappers = []any{
 		(*Source_Artifact)(nil),
 		(*Source_Local)(nil),
 		(*Source_Project)(nil),
@@ -2001,7 +2092,7 @@ func file_internal_operation_session_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_internal_operation_session_proto_rawDesc), len(file_internal_operation_session_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   20,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -16,7 +16,7 @@ import (
 // meanings are what to look for, in lower case, and the reason it stands for.
 func meanings() []struct{ words, reason string } {
 	return []struct{ words, reason string }{
-		{"another update is currently in progress", operation.ReasonConflict},
+		{anotherUpdate, operation.ReasonConflict},
 		{"the stack is currently locked by", operation.ReasonConflict},
 		{"invalid access token", operation.ReasonInvalidAccessToken},
 		{"pulumi_access_token must be set for login", operation.ReasonInvalidAccessToken},
@@ -39,6 +39,12 @@ func classify(words, usual string) string {
 	}
 	return usual
 }
+
+// anotherUpdate is what Pulumi Cloud says of a stack that is being updated.
+const anotherUpdate = "another update is currently in progress"
+
+// isUpdated says that Pulumi Cloud refuses an update since there is another one.
+func isUpdated(words string) bool { return strings.Contains(strings.ToLower(words), anotherUpdate) }
 
 // isConfigIgnored says that the CLI takes the stack's configuration from Pulumi Cloud and not from the settings file.
 func isConfigIgnored(line string) bool {

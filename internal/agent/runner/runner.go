@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"path/filepath"
 	"sync"
 	"time"
@@ -39,6 +40,8 @@ type Runner struct {
 	DynamicEnv string
 	// Host is the host name of the pod.
 	Host string
+	// HTTP asks Pulumi Cloud who updates a stack. It follows no redirects.
+	HTTP *http.Client
 	// State is a directory on the pod's disk, for event logs and marks of what was installed.
 	State string
 	// Now is the time.

@@ -56,6 +56,7 @@ func build(o Observed) (*operation.Operation, *failure.TerminalError) {
 		CancelGrace: durationpb.New(pod.CancelGrace(o.Workspace, o.Settings.CancelGrace)),
 		HostPrefix:  pod.HostPrefix(o.Workspace),
 		Timeout:     timeoutOf(o.Update.Spec.Timeout),
+		Ended:       endedOf(o),
 	}, nil
 }
 

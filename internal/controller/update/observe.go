@@ -49,6 +49,12 @@ func (r *Reconciler) observe(ctx context.Context, update *autov1alpha1.Update) (
 
 // observeRunning reads what became of the pod, if its agent is away. Only the API server's own word counts there.
 func (r *Reconciler) observeRunning(ctx context.Context, o *Observed) error {
+	if o.attached() && o.State.Progress == nil {
+		// It may have to be offered again, with all that belongs to it.
+		if _, err := r.observeOthers(ctx, o); err != nil {
+			return err
+		}
+	}
 	if o.attached() {
 		return r.observeWorkspace(ctx, o, r.Client)
 	}
@@ -72,7 +78,7 @@ func (r *Reconciler) observeRunning(ctx context.Context, o *Observed) error {
 // observeWaiting reads what may keep the Update from starting. Where nothing does, the Workspace is read from the API
 // server: an Update is made after its Workspace was changed, but the cache may have seen it before.
 func (r *Reconciler) observeWaiting(ctx context.Context, o *Observed) error {
-	rivals, err := incomplete(ctx, r.Client, workspaceKey(o.Update))
+	rivals, err := r.observeOthers(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -84,6 +90,23 @@ func (r *Reconciler) observeWaiting(ctx context.Context, o *Observed) error {
 		return r.observeWorkspace(ctx, o, r.Reader)
 	}
 	return nil
+}
+
+// observeOthers lists the other Updates of the Workspace, and answers those that are not complete.
+func (r *Reconciler) observeOthers(ctx context.Context, o *Observed) ([]autov1alpha1.Update, error) {
+	all, err := updatesOf(ctx, r.Client, workspaceKey(o.Update))
+	if err != nil {
+		return nil, err
+	}
+	var rivals []autov1alpha1.Update
+	for _, update := range all {
+		if isComplete(&update) {
+			o.Ended = append(o.Ended, update)
+		} else {
+			rivals = append(rivals, update)
+		}
+	}
+	return rivals, nil
 }
 
 func (r *Reconciler) observeWorkspace(ctx context.Context, o *Observed, from client.Reader) error {
@@ -118,9 +141,15 @@ func Waiting(from client.Reader) func(ctx context.Context, workspace types.Names
 
 // incomplete lists the Updates of a Workspace that are not complete.
 func incomplete(ctx context.Context, from client.Reader, workspace types.NamespacedName) ([]autov1alpha1.Update, error) {
+	all, err := updatesOf(ctx, from, workspace)
+	return slices.DeleteFunc(all, func(update autov1alpha1.Update) bool { return isComplete(&update) }), err
+}
+
+// updatesOf lists the Updates of a Workspace.
+func updatesOf(ctx context.Context, from client.Reader, workspace types.NamespacedName) ([]autov1alpha1.Update, error) {
 	var all autov1alpha1.UpdateList
 	if err := from.List(ctx, &all, client.InNamespace(workspace.Namespace), client.MatchingFields{IndexWorkspaceName: workspace.Name}); err != nil {
 		return nil, fmt.Errorf("list the Updates of Workspace %s: %w", workspace, err)
 	}
-	return slices.DeleteFunc(all.Items, func(update autov1alpha1.Update) bool { return isComplete(&update) }), nil
+	return all.Items, nil
 }

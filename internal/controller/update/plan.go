@@ -22,6 +22,8 @@ type Observed struct {
 	Source Source
 	// Ahead is the Update of the same Workspace that has to end first; nil if there is none.
 	Ahead *autov1alpha1.Update
+	// Ended are the Updates of the same Workspace that are complete.
+	Ended []autov1alpha1.Update
 	// Session is that of the Workspace's pod, if Connected.
 	Session hub.Session
 	// Connected says that the agent of the Workspace's pod has a session now.

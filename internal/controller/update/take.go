@@ -118,7 +118,8 @@ func (r *Reconciler) follow(ctx context.Context, o Observed, s Step) (ctrl.Resul
 		}
 		return ctrl.Result{RequeueAfter: s.After}, nil
 	}
-	observed := o.Update.Status.ObservedGeneration == o.Update.Generation
+	// A link is what tells later whose update it is that Pulumi Cloud still takes for alive: it must not be lost.
+	observed := o.Update.Status.ObservedGeneration == o.Update.Generation && o.Update.Status.Permalink == status.Permalink
 	if early := progressEvery - now.Sub(r.memory.written(o.Update.UID)); early > 0 && observed {
 		return ctrl.Result{RequeueAfter: soonest(early, s.After)}, nil
 	}

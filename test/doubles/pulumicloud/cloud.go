@@ -34,6 +34,9 @@ type Cloud struct {
 // User is who all tokens belong to.
 const User = "gantry-tests"
 
+// Somebody is who holds a stack that is held (see Hold).
+const Somebody = "somebody"
+
 // Token is the access token that a new double accepts.
 const Token = "pul-double-first-token"
 

@@ -167,6 +167,7 @@ func (c *Cloud) Hold(stack string) func() {
 		return func() {}
 	}
 	other := c.newUpdate(s, "update")
+	other.by = Somebody
 	c.count(s, other)
 	other.status, other.started, other.expires = "running", c.clock(), c.clock().Add(leaseFor)
 	s.active = other.id

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
@@ -23,6 +24,8 @@ type update struct {
 	// lease is the token of who runs it; expires is when it is free for others.
 	lease   string
 	expires time.Time
+	// by is who asked for it.
+	by string
 	// told are the engine's events.
 	told []json.RawMessage
 }
@@ -36,7 +39,7 @@ func (c *Cloud) newID() string {
 }
 
 func (c *Cloud) newUpdate(s *stack, kind apitype.UpdateKind) *update {
-	made := &update{id: c.newID(), kind: kind, status: apitype.StatusNotStarted, version: len(s.states) - 1}
+	made := &update{id: c.newID(), kind: kind, by: User, status: apitype.StatusNotStarted, version: len(s.states) - 1}
 	c.updates[made.id] = made
 	return made
 }
@@ -222,11 +225,33 @@ func (c *Cloud) history(in *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if in.URL.Query().Get("output-type") == "service" {
+		return c.fullHistory(in, s)
+	}
 	response := apitype.GetHistoryResponse{Updates: []apitype.UpdateInfo{}}
 	for _, id := range slices.Backward(s.updates) {
 		response.Updates = append(response.Updates, c.updates[id].info())
 	}
 	return response, nil
+}
+
+// fullHistory tells more of each update than the CLI asks for, one page of them.
+func (c *Cloud) fullHistory(in *call, s *stack) (any, error) {
+	size, err := strconv.Atoi(in.URL.Query().Get("pageSize"))
+	if err != nil || size < 1 {
+		return nil, refuse(http.StatusBadRequest, "Bad Request: pageSize")
+	}
+	page := []any{}
+	for _, id := range slices.Backward(s.updates) {
+		if len(page) < size {
+			u := c.updates[id]
+			page = append(page, map[string]any{
+				"info": u.info(), "updateID": u.id, "version": u.version, "latestVersion": len(s.states) - 1,
+				"requestedBy": map[string]any{"name": u.by, "githubLogin": u.by},
+			})
+		}
+	}
+	return map[string]any{"updates": page, "itemsPerPage": size, "total": len(s.updates)}, nil
 }
 
 func (c *Cloud) latest(in *call) (any, error) {
