@@ -316,3 +316,28 @@ func (l *logBuffer) text() string {
 func yaml(program string) map[string]string {
 	return map[string]string{"Pulumi.yaml": fmt.Sprintf("name: demo\nruntime: yaml\n%s", program)}
 }
+
+// children are the agent's child processes.
+func (p *pod) children() []int {
+	p.t.Helper()
+	// A process belongs to the thread that started it.
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", p.process.Process.Pid))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var pids []int
+	for _, list := range lists {
+		text, err := os.ReadFile(list)
+		if err != nil {
+			continue // the thread has ended
+		}
+		for _, field := range strings.Fields(string(text)) {
+			pid, err := strconv.Atoi(field)
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}

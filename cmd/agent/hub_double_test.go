@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/gantry-operator/gantry/internal/operation"
 )
@@ -43,7 +44,10 @@ type hubDouble struct {
 	progress []*operation.Progress
 	results  []*operation.Result
 	keep     bool
-	changed  chan struct{}
+	// snapshots came; answer is what the hub says to them, nil for nothing.
+	snapshots []*operation.Snapshot
+	answer    *operation.SnapshotKept
+	changed   chan struct{}
 }
 
 // newHubDouble starts one on a port of its own. It records results unless told to keep them unrecorded.
@@ -123,6 +127,9 @@ func (h *hubDouble) receive(
 		h.progress = append(h.progress, body.Progress)
 	case *operation.AgentMessage_Result:
 		h.record(body.Result)
+	case *operation.AgentMessage_Snapshot:
+		h.snapshots = append(h.snapshots, body.Snapshot)
+		h.answerSnapshot()
 	}
 	h.tell()
 }
@@ -133,6 +140,16 @@ func (h *hubDouble) record(result *operation.Result) {
 	if !h.keep {
 		h.send(&operation.HubMessage{Body: &operation.HubMessage_Recorded{Recorded: &operation.Recorded{Uid: result.GetUid()}}})
 	}
+}
+
+// answerSnapshot answers the newest snapshot. The caller holds the lock.
+func (h *hubDouble) answerSnapshot() {
+	if h.answer == nil {
+		return
+	}
+	answer := proto.CloneOf(h.answer)
+	answer.Uid = h.snapshots[len(h.snapshots)-1].GetUid()
+	h.send(&operation.HubMessage{Body: &operation.HubMessage_SnapshotKept{SnapshotKept: answer}})
 }
 
 // send says something in the newest session. The caller holds the lock.

@@ -59,6 +59,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
+	operations.Keep = worker.Keep
 	if !operations.ReadVersion() {
 		go func() {
 			if err := operations.AskVersion(ctx); err != nil {

@@ -41,6 +41,7 @@ type Agent struct {
 
 	mu       sync.Mutex
 	running  *running
+	keeping  *keeping
 	waiting  []*operation.Operation
 	stopping bool
 	settled  chan struct{}
@@ -92,6 +93,7 @@ func interrupted(entry journal.Entry, trace string, now time.Time) *operation.Re
 	return &operation.Result{
 		Uid: entry.UID, Name: entry.Name, Started: timestamppb.New(entry.Started), Ended: timestamppb.New(now),
 		Outcome: operation.Outcome_INTERRUPTED, Reason: operation.ReasonAborted,
+		Interrupted: entry.Command != cli.Name(operation.Type_PREVIEW),
 		Message: fmt.Sprintf("the container pulumi was restarted while pulumi %s ran, so the stack may be left locked or "+
 			"with pending operations; look at the pod's last state for the cause, such as OOMKilled%s", entry.Command, trace),
 	}
@@ -105,6 +107,9 @@ func (a *Agent) Hello() *operation.Hello {
 	hello := &operation.Hello{
 		Protocol: operation.Protocol, AgentVersion: a.version, PulumiVersion: a.runner.Version(),
 		Finished: together(a.journal.Unrecorded()),
+	}
+	if a.keeping != nil {
+		a.outbox.keep(a.keeping.snapshot)
 	}
 	if a.running != nil {
 		hello.Running = []*operation.Progress{proto.CloneOf(a.running.progress)}
@@ -128,6 +133,8 @@ func (a *Agent) Receive(message *operation.HubMessage) {
 		a.cancel(body.Cancel.GetUid(), body.Cancel.GetReason())
 	case *operation.HubMessage_Recorded:
 		a.recorded(body.Recorded.GetUid())
+	case *operation.HubMessage_SnapshotKept:
+		a.kept(body.SnapshotKept)
 	}
 }
 

@@ -139,6 +139,9 @@ func fitting(result *operation.Result) *operation.Result {
 	for _, text := range []*string{&result.Message, &result.Reason, &result.Permalink} {
 		*text = strings.ToValidUTF8(*text, "")
 	}
+	if pending := result.GetPending(); pending != nil {
+		pending.Message = strings.ToValidUTF8(pending.GetMessage(), "")
+	}
 	if proto.Size(result) > maxResult {
 		result.Outputs = nil
 		result.Message += unsent

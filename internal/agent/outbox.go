@@ -10,12 +10,13 @@ import (
 // outbox has what is to be sent: all results, at once, and of the progress the newest, not too often. It never blocks,
 // whether there is a session or not.
 type outbox struct {
-	mu      sync.Mutex
-	hello   *operation.Hello
-	results []*operation.Result
-	newest  *operation.Progress
-	resting bool
-	ready   chan struct{}
+	mu       sync.Mutex
+	hello    *operation.Hello
+	snapshot *operation.Snapshot
+	results  []*operation.Result
+	newest   *operation.Progress
+	resting  bool
+	ready    chan struct{}
 }
 
 func newOutbox() *outbox { return &outbox{ready: make(chan struct{}, 1)} }
@@ -26,6 +27,16 @@ func (o *outbox) again(h *operation.Hello) {
 	defer o.mu.Unlock()
 	o.hello = h
 	o.wake()
+}
+
+// keep adds a snapshot that the manager is to keep; nil takes it out.
+func (o *outbox) keep(s *operation.Snapshot) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.snapshot = s
+	if s != nil {
+		o.wake()
+	}
 }
 
 // progress replaces what was to be sent of an operation's progress.
@@ -53,7 +64,7 @@ func (o *outbox) result(r *operation.Result) {
 func (o *outbox) clear() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.hello, o.results, o.newest = nil, nil, nil
+	o.hello, o.snapshot, o.results, o.newest = nil, nil, nil, nil
 }
 
 // take gives what is to be sent now, and a channel that says when there is more.
@@ -64,6 +75,10 @@ func (o *outbox) take() ([]*operation.AgentMessage, <-chan struct{}) {
 	if o.hello != nil {
 		messages = append(messages, &operation.AgentMessage{Body: &operation.AgentMessage_Hello{Hello: o.hello}})
 		o.hello = nil
+	}
+	if o.snapshot != nil {
+		messages = append(messages, &operation.AgentMessage{Body: &operation.AgentMessage_Snapshot{Snapshot: o.snapshot}})
+		o.snapshot = nil
 	}
 	for _, result := range o.results {
 		messages = append(messages, &operation.AgentMessage{Body: &operation.AgentMessage_Result{Result: result}})

@@ -41,6 +41,9 @@ type job struct {
 	operation *operation.Operation
 	progress  *operation.Progress
 	result    *operation.Result
+	// snapshot is to be kept before the operation goes on; kept is the answer.
+	snapshot *operation.Snapshot
+	kept     *operation.SnapshotKept
 	// canceled says that somebody asked for the end, for the given reason.
 	canceled bool
 	reason   string
@@ -197,8 +200,9 @@ func forgotten(uid types.UID, j *job, now time.Time) *operation.Result {
 		Uid: string(uid), Name: j.name,
 		Started: j.progress.GetStarted(), Ended: timestamppb.New(now),
 		Outcome: operation.Outcome_INTERRUPTED, Reason: operation.ReasonAborted,
-		Message:   "the agent in the pod was restarted and has lost track of this operation, so how it ended is not known",
-		Permalink: j.progress.GetPermalink(),
+		Message:     "the agent in the pod was restarted and has lost track of this operation, so how it ended is not known",
+		Interrupted: true,
+		Permalink:   j.progress.GetPermalink(),
 	}
 }
 
@@ -239,7 +243,7 @@ func (d *desk) finish(result *operation.Result) *job {
 	if j == nil || j.result != nil {
 		return nil
 	}
-	j.result = result
+	j.result, j.snapshot = result, nil
 	if version := result.GetPulumiVersion(); version != "" {
 		d.pulumiVersion = version
 	}

@@ -46,6 +46,8 @@ type Session struct {
 type State struct {
 	Progress *operation.Progress
 	Result   *operation.Result
+	// Snapshot waits to be kept before the operation goes on.
+	Snapshot *operation.Snapshot
 	// Offered says that the operation was given to the pod, or that the pod knows of it.
 	Offered bool
 }
@@ -133,7 +135,7 @@ func (h *Hub) State(workspace types.NamespacedName, uid types.UID) State {
 		return State{}
 	}
 	j := d.jobs[uid]
-	return State{Progress: j.progress, Result: j.result, Offered: true}
+	return State{Progress: j.progress, Result: j.result, Snapshot: j.snapshot, Offered: true}
 }
 
 // Offer gives an operation to the pod. Doing it again changes nothing. It only puts the operation into the session's

@@ -21,3 +21,7 @@ func cancelMessage(uid types.UID, reason string) *operation.HubMessage {
 func recordedMessage(uid types.UID) *operation.HubMessage {
 	return &operation.HubMessage{Body: &operation.HubMessage_Recorded{Recorded: &operation.Recorded{Uid: string(uid)}}}
 }
+
+func snapshotKeptMessage(kept *operation.SnapshotKept) *operation.HubMessage {
+	return &operation.HubMessage{Body: &operation.HubMessage_SnapshotKept{SnapshotKept: kept}}
+}

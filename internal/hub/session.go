@@ -231,6 +231,10 @@ func (h *Hub) take(who identity.Identity, s *session, message *operation.AgentMe
 		if j := d.progress(body.Progress); j != nil {
 			h.updates.soon(types.NamespacedName{Namespace: who.Workspace.Namespace, Name: j.name})
 		}
+	case *operation.AgentMessage_Snapshot:
+		if j := d.snapshot(body.Snapshot); j != nil {
+			h.updates.now(types.NamespacedName{Namespace: who.Workspace.Namespace, Name: j.name})
+		}
 	case *operation.AgentMessage_Result:
 		if j := d.finish(body.Result); j != nil {
 			h.updates.now(types.NamespacedName{Namespace: who.Workspace.Namespace, Name: j.name})

@@ -6,3 +6,7 @@ const (
 	MaxArchiveBytes = 4 << 30
 	MaxArchiveFiles = 1 << 20
 )
+
+// MaxSnapshotBytes is what a snapshot of a state may have when it is compressed. It has to fit into a Secret, which holds
+// 1 MiB.
+const MaxSnapshotBytes = 1000 << 10

@@ -23,6 +23,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// PendingPolicy says what is done with operations that are pending in the state, since they were interrupted.
+type PendingPolicy int32
+
+const (
+	// PENDING_UNLOOKED does not look for any.
+	PendingPolicy_PENDING_UNLOOKED PendingPolicy = 0
+	// PENDING_REFRESH refreshes the state and drops pending creates from it.
+	PendingPolicy_PENDING_REFRESH PendingPolicy = 1
+	// PENDING_KEEP leaves them as they are.
+	PendingPolicy_PENDING_KEEP PendingPolicy = 2
+)
+
+// Enum value maps for PendingPolicy.
+var (
+	PendingPolicy_name = map[int32]string{
+		0: "PENDING_UNLOOKED",
+		1: "PENDING_REFRESH",
+		2: "PENDING_KEEP",
+	}
+	PendingPolicy_value = map[string]int32{
+		"PENDING_UNLOOKED": 0,
+		"PENDING_REFRESH":  1,
+		"PENDING_KEEP":     2,
+	}
+)
+
+func (x PendingPolicy) Enum() *PendingPolicy {
+	p := new(PendingPolicy)
+	*p = x
+	return p
+}
+
+func (x PendingPolicy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PendingPolicy) Descriptor() protoreflect.EnumDescriptor {
+	return file_internal_operation_session_proto_enumTypes[0].Descriptor()
+}
+
+func (PendingPolicy) Type() protoreflect.EnumType {
+	return &file_internal_operation_session_proto_enumTypes[0]
+}
+
+func (x PendingPolicy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PendingPolicy.Descriptor instead.
+func (PendingPolicy) EnumDescriptor() ([]byte, []int) {
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{0}
+}
+
 type Type int32
 
 const (
@@ -62,11 +115,11 @@ func (x Type) String() string {
 }
 
 func (Type) Descriptor() protoreflect.EnumDescriptor {
-	return file_internal_operation_session_proto_enumTypes[0].Descriptor()
+	return file_internal_operation_session_proto_enumTypes[1].Descriptor()
 }
 
 func (Type) Type() protoreflect.EnumType {
-	return &file_internal_operation_session_proto_enumTypes[0]
+	return &file_internal_operation_session_proto_enumTypes[1]
 }
 
 func (x Type) Number() protoreflect.EnumNumber {
@@ -75,7 +128,7 @@ func (x Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Type.Descriptor instead.
 func (Type) EnumDescriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{0}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{1}
 }
 
 type Outcome int32
@@ -119,11 +172,11 @@ func (x Outcome) String() string {
 }
 
 func (Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_internal_operation_session_proto_enumTypes[1].Descriptor()
+	return file_internal_operation_session_proto_enumTypes[2].Descriptor()
 }
 
 func (Outcome) Type() protoreflect.EnumType {
-	return &file_internal_operation_session_proto_enumTypes[1]
+	return &file_internal_operation_session_proto_enumTypes[2]
 }
 
 func (x Outcome) Number() protoreflect.EnumNumber {
@@ -132,7 +185,67 @@ func (x Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Outcome.Descriptor instead.
 func (Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{1}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{2}
+}
+
+type PendingOutcome_Outcome int32
+
+const (
+	// UNKNOWN: they were not looked for, or nothing was done yet.
+	PendingOutcome_UNKNOWN PendingOutcome_Outcome = 0
+	// NONE: there are none.
+	PendingOutcome_NONE PendingOutcome_Outcome = 1
+	// CLEARED: the state was refreshed and pending creates dropped.
+	PendingOutcome_CLEARED PendingOutcome_Outcome = 2
+	// KEPT: they were left as they are, as was asked for.
+	PendingOutcome_KEPT PendingOutcome_Outcome = 3
+	// FAILED: they are as they were, and the next operation should look again.
+	PendingOutcome_FAILED PendingOutcome_Outcome = 4
+)
+
+// Enum value maps for PendingOutcome_Outcome.
+var (
+	PendingOutcome_Outcome_name = map[int32]string{
+		0: "UNKNOWN",
+		1: "NONE",
+		2: "CLEARED",
+		3: "KEPT",
+		4: "FAILED",
+	}
+	PendingOutcome_Outcome_value = map[string]int32{
+		"UNKNOWN": 0,
+		"NONE":    1,
+		"CLEARED": 2,
+		"KEPT":    3,
+		"FAILED":  4,
+	}
+)
+
+func (x PendingOutcome_Outcome) Enum() *PendingOutcome_Outcome {
+	p := new(PendingOutcome_Outcome)
+	*p = x
+	return p
+}
+
+func (x PendingOutcome_Outcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PendingOutcome_Outcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_internal_operation_session_proto_enumTypes[3].Descriptor()
+}
+
+func (PendingOutcome_Outcome) Type() protoreflect.EnumType {
+	return &file_internal_operation_session_proto_enumTypes[3]
+}
+
+func (x PendingOutcome_Outcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PendingOutcome_Outcome.Descriptor instead.
+func (PendingOutcome_Outcome) EnumDescriptor() ([]byte, []int) {
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{9, 0}
 }
 
 type Kubeconfig_Mode int32
@@ -170,11 +283,11 @@ func (x Kubeconfig_Mode) String() string {
 }
 
 func (Kubeconfig_Mode) Descriptor() protoreflect.EnumDescriptor {
-	return file_internal_operation_session_proto_enumTypes[2].Descriptor()
+	return file_internal_operation_session_proto_enumTypes[4].Descriptor()
 }
 
 func (Kubeconfig_Mode) Type() protoreflect.EnumType {
-	return &file_internal_operation_session_proto_enumTypes[2]
+	return &file_internal_operation_session_proto_enumTypes[4]
 }
 
 func (x Kubeconfig_Mode) Number() protoreflect.EnumNumber {
@@ -183,7 +296,7 @@ func (x Kubeconfig_Mode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Kubeconfig_Mode.Descriptor instead.
 func (Kubeconfig_Mode) EnumDescriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{14, 0}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{18, 0}
 }
 
 type AgentMessage struct {
@@ -193,6 +306,7 @@ type AgentMessage struct {
 	//	*AgentMessage_Hello
 	//	*AgentMessage_Progress
 	//	*AgentMessage_Result
+	//	*AgentMessage_Snapshot
 	Body          isAgentMessage_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -262,6 +376,15 @@ func (x *AgentMessage) GetResult() *Result {
 	return nil
 }
 
+func (x *AgentMessage) GetSnapshot() *Snapshot {
+	if x != nil {
+		if x, ok := x.Body.(*AgentMessage_Snapshot); ok {
+			return x.Snapshot
+		}
+	}
+	return nil
+}
+
 type isAgentMessage_Body interface {
 	isAgentMessage_Body()
 }
@@ -278,11 +401,18 @@ type AgentMessage_Result struct {
 	Result *Result `protobuf:"bytes,3,opt,name=result,proto3,oneof"`
 }
 
+type AgentMessage_Snapshot struct {
+	// snapshot is sent before anything of it changes, and again in each session until the hub answers SnapshotKept.
+	Snapshot *Snapshot `protobuf:"bytes,4,opt,name=snapshot,proto3,oneof"`
+}
+
 func (*AgentMessage_Hello) isAgentMessage_Body() {}
 
 func (*AgentMessage_Progress) isAgentMessage_Body() {}
 
 func (*AgentMessage_Result) isAgentMessage_Body() {}
+
+func (*AgentMessage_Snapshot) isAgentMessage_Body() {}
 
 type HubMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -292,6 +422,7 @@ type HubMessage struct {
 	//	*HubMessage_Operation
 	//	*HubMessage_Cancel
 	//	*HubMessage_Recorded
+	//	*HubMessage_SnapshotKept
 	Body          isHubMessage_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -370,6 +501,15 @@ func (x *HubMessage) GetRecorded() *Recorded {
 	return nil
 }
 
+func (x *HubMessage) GetSnapshotKept() *SnapshotKept {
+	if x != nil {
+		if x, ok := x.Body.(*HubMessage_SnapshotKept); ok {
+			return x.SnapshotKept
+		}
+	}
+	return nil
+}
+
 type isHubMessage_Body interface {
 	isHubMessage_Body()
 }
@@ -391,6 +531,10 @@ type HubMessage_Recorded struct {
 	Recorded *Recorded `protobuf:"bytes,4,opt,name=recorded,proto3,oneof"`
 }
 
+type HubMessage_SnapshotKept struct {
+	SnapshotKept *SnapshotKept `protobuf:"bytes,5,opt,name=snapshot_kept,json=snapshotKept,proto3,oneof"`
+}
+
 func (*HubMessage_Welcome) isHubMessage_Body() {}
 
 func (*HubMessage_Operation) isHubMessage_Body() {}
@@ -398,6 +542,8 @@ func (*HubMessage_Operation) isHubMessage_Body() {}
 func (*HubMessage_Cancel) isHubMessage_Body() {}
 
 func (*HubMessage_Recorded) isHubMessage_Body() {}
+
+func (*HubMessage_SnapshotKept) isHubMessage_Body() {}
 
 // Hello says what the agent is and all it knows of operations, so that a new manager can go on.
 type Hello struct {
@@ -623,6 +769,268 @@ func (x *Recorded) GetUid() string {
 	return ""
 }
 
+// PendingOperation is one that was interrupted.
+type PendingOperation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// type is the engine's word: creating, updating, deleting, reading, importing.
+	Type          string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
+	Urn           string `protobuf:"bytes,2,opt,name=urn,proto3" json:"urn,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PendingOperation) Reset() {
+	*x = PendingOperation{}
+	mi := &file_internal_operation_session_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PendingOperation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PendingOperation) ProtoMessage() {}
+
+func (x *PendingOperation) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_operation_session_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PendingOperation.ProtoReflect.Descriptor instead.
+func (*PendingOperation) Descriptor() ([]byte, []int) {
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *PendingOperation) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *PendingOperation) GetUrn() string {
+	if x != nil {
+		return x.Urn
+	}
+	return ""
+}
+
+// Snapshot is the state in which pending operations were found.
+type Snapshot struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// uid and name are those of the Update.
+	Uid  string `protobuf:"bytes,1,opt,name=uid,proto3" json:"uid,omitempty"`
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// deployment is what `pulumi stack export` writes, compressed with gzip; of a state that is too large it has the
+	// pending operations only, and nothing where even these are too large.
+	Deployment []byte `protobuf:"bytes,3,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// partial says that the deployment is not whole, and why.
+	Partial string `protobuf:"bytes,4,opt,name=partial,proto3" json:"partial,omitempty"`
+	// pending are the operations, of many only the first.
+	Pending []*PendingOperation `protobuf:"bytes,5,rep,name=pending,proto3" json:"pending,omitempty"`
+	// count is that of all pending operations.
+	Count         int32 `protobuf:"varint,6,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Snapshot) Reset() {
+	*x = Snapshot{}
+	mi := &file_internal_operation_session_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Snapshot) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Snapshot) ProtoMessage() {}
+
+func (x *Snapshot) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_operation_session_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
+func (*Snapshot) Descriptor() ([]byte, []int) {
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Snapshot) GetUid() string {
+	if x != nil {
+		return x.Uid
+	}
+	return ""
+}
+
+func (x *Snapshot) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Snapshot) GetDeployment() []byte {
+	if x != nil {
+		return x.Deployment
+	}
+	return nil
+}
+
+func (x *Snapshot) GetPartial() string {
+	if x != nil {
+		return x.Partial
+	}
+	return ""
+}
+
+func (x *Snapshot) GetPending() []*PendingOperation {
+	if x != nil {
+		return x.Pending
+	}
+	return nil
+}
+
+func (x *Snapshot) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+// SnapshotKept lets the operation go on.
+type SnapshotKept struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Uid   string                 `protobuf:"bytes,1,opt,name=uid,proto3" json:"uid,omitempty"`
+	// secret is the name of the Secret that keeps the snapshot.
+	Secret string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	// refused says why it is not kept, so that nothing may be changed because of it.
+	Refused       string `protobuf:"bytes,3,opt,name=refused,proto3" json:"refused,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotKept) Reset() {
+	*x = SnapshotKept{}
+	mi := &file_internal_operation_session_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotKept) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotKept) ProtoMessage() {}
+
+func (x *SnapshotKept) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_operation_session_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotKept.ProtoReflect.Descriptor instead.
+func (*SnapshotKept) Descriptor() ([]byte, []int) {
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SnapshotKept) GetUid() string {
+	if x != nil {
+		return x.Uid
+	}
+	return ""
+}
+
+func (x *SnapshotKept) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *SnapshotKept) GetRefused() string {
+	if x != nil {
+		return x.Refused
+	}
+	return ""
+}
+
+// PendingOutcome is what became of the pending operations that an operation was to look for.
+type PendingOutcome struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Outcome PendingOutcome_Outcome `protobuf:"varint,1,opt,name=outcome,proto3,enum=gantry.operation.v1.PendingOutcome_Outcome" json:"outcome,omitempty"`
+	// message says why it failed.
+	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PendingOutcome) Reset() {
+	*x = PendingOutcome{}
+	mi := &file_internal_operation_session_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PendingOutcome) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PendingOutcome) ProtoMessage() {}
+
+func (x *PendingOutcome) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_operation_session_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PendingOutcome.ProtoReflect.Descriptor instead.
+func (*PendingOutcome) Descriptor() ([]byte, []int) {
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *PendingOutcome) GetOutcome() PendingOutcome_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return PendingOutcome_UNKNOWN
+}
+
+func (x *PendingOutcome) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 // Operation is all an agent needs to run one Update.
 type Operation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -643,14 +1051,16 @@ type Operation struct {
 	// process of theirs is alive.
 	Ended []*Ended `protobuf:"bytes,10,rep,name=ended,proto3" json:"ended,omitempty"`
 	// timeout is how long the operation may take, from its start in the pod on; without it, as long as it takes.
-	Timeout       *durationpb.Duration `protobuf:"bytes,13,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	Timeout *durationpb.Duration `protobuf:"bytes,13,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// pending_policy is given where an earlier operation may have left pending operations.
+	PendingPolicy PendingPolicy `protobuf:"varint,11,opt,name=pending_policy,json=pendingPolicy,proto3,enum=gantry.operation.v1.PendingPolicy" json:"pending_policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_internal_operation_session_proto_msgTypes[6]
+	mi := &file_internal_operation_session_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -662,7 +1072,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_operation_session_proto_msgTypes[6]
+	mi := &file_internal_operation_session_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -675,7 +1085,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{6}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Operation) GetUid() string {
@@ -755,6 +1165,13 @@ func (x *Operation) GetTimeout() *durationpb.Duration {
 	return nil
 }
 
+func (x *Operation) GetPendingPolicy() PendingPolicy {
+	if x != nil {
+		return x.PendingPolicy
+	}
+	return PendingPolicy_PENDING_UNLOOKED
+}
+
 // Ended is an operation that is over.
 type Ended struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -769,7 +1186,7 @@ type Ended struct {
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_internal_operation_session_proto_msgTypes[7]
+	mi := &file_internal_operation_session_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -781,7 +1198,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_operation_session_proto_msgTypes[7]
+	mi := &file_internal_operation_session_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -794,7 +1211,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{7}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Ended) GetName() string {
@@ -838,7 +1255,7 @@ type Stack struct {
 
 func (x *Stack) Reset() {
 	*x = Stack{}
-	mi := &file_internal_operation_session_proto_msgTypes[8]
+	mi := &file_internal_operation_session_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -850,7 +1267,7 @@ func (x *Stack) String() string {
 func (*Stack) ProtoMessage() {}
 
 func (x *Stack) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_operation_session_proto_msgTypes[8]
+	mi := &file_internal_operation_session_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -863,7 +1280,7 @@ func (x *Stack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stack.ProtoReflect.Descriptor instead.
 func (*Stack) Descriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{8}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Stack) GetName() string {
@@ -920,7 +1337,7 @@ type ConfigItem struct {
 
 func (x *ConfigItem) Reset() {
 	*x = ConfigItem{}
-	mi := &file_internal_operation_session_proto_msgTypes[9]
+	mi := &file_internal_operation_session_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -932,7 +1349,7 @@ func (x *ConfigItem) String() string {
 func (*ConfigItem) ProtoMessage() {}
 
 func (x *ConfigItem) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_operation_session_proto_msgTypes[9]
+	mi := &file_internal_operation_session_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -945,7 +1362,7 @@ func (x *ConfigItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigItem.ProtoReflect.Descriptor instead.
 func (*ConfigItem) Descriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{9}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ConfigItem) GetKey() string {
@@ -1050,7 +1467,7 @@ type Source struct {
 
 func (x *Source) Reset() {
 	*x = Source{}
-	mi := &file_internal_operation_session_proto_msgTypes[10]
+	mi := &file_internal_operation_session_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1062,7 +1479,7 @@ func (x *Source) String() string {
 func (*Source) ProtoMessage() {}
 
 func (x *Source) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_operation_session_proto_msgTypes[10]
+	mi := &file_internal_operation_session_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1075,7 +1492,7 @@ func (x *Source) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Source.ProtoReflect.Descriptor instead.
 func (*Source) Descriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{10}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Source) GetFrom() isSource_From {
@@ -1170,7 +1587,7 @@ type Artifact struct {
 
 func (x *Artifact) Reset() {
 	*x = Artifact{}
-	mi := &file_internal_operation_session_proto_msgTypes[11]
+	mi := &file_internal_operation_session_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1182,7 +1599,7 @@ func (x *Artifact) String() string {
 func (*Artifact) ProtoMessage() {}
 
 func (x *Artifact) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_operation_session_proto_msgTypes[11]
+	mi := &file_internal_operation_session_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1195,7 +1612,7 @@ func (x *Artifact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Artifact.ProtoReflect.Descriptor instead.
 func (*Artifact) Descriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{11}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Artifact) GetDigest() string {
@@ -1236,7 +1653,7 @@ type ProjectInfo struct {
 
 func (x *ProjectInfo) Reset() {
 	*x = ProjectInfo{}
-	mi := &file_internal_operation_session_proto_msgTypes[12]
+	mi := &file_internal_operation_session_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1248,7 +1665,7 @@ func (x *ProjectInfo) String() string {
 func (*ProjectInfo) ProtoMessage() {}
 
 func (x *ProjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_operation_session_proto_msgTypes[12]
+	mi := &file_internal_operation_session_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1261,7 +1678,7 @@ func (x *ProjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectInfo.ProtoReflect.Descriptor instead.
 func (*ProjectInfo) Descriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{12}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ProjectInfo) GetName() string {
@@ -1301,7 +1718,7 @@ type Options struct {
 
 func (x *Options) Reset() {
 	*x = Options{}
-	mi := &file_internal_operation_session_proto_msgTypes[13]
+	mi := &file_internal_operation_session_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1313,7 +1730,7 @@ func (x *Options) String() string {
 func (*Options) ProtoMessage() {}
 
 func (x *Options) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_operation_session_proto_msgTypes[13]
+	mi := &file_internal_operation_session_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1326,7 +1743,7 @@ func (x *Options) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Options.ProtoReflect.Descriptor instead.
 func (*Options) Descriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{13}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Options) GetParallel() int32 {
@@ -1424,7 +1841,7 @@ type Kubeconfig struct {
 
 func (x *Kubeconfig) Reset() {
 	*x = Kubeconfig{}
-	mi := &file_internal_operation_session_proto_msgTypes[14]
+	mi := &file_internal_operation_session_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1436,7 +1853,7 @@ func (x *Kubeconfig) String() string {
 func (*Kubeconfig) ProtoMessage() {}
 
 func (x *Kubeconfig) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_operation_session_proto_msgTypes[14]
+	mi := &file_internal_operation_session_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1449,7 +1866,7 @@ func (x *Kubeconfig) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Kubeconfig.ProtoReflect.Descriptor instead.
 func (*Kubeconfig) Descriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{14}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Kubeconfig) GetMode() Kubeconfig_Mode {
@@ -1484,7 +1901,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_internal_operation_session_proto_msgTypes[15]
+	mi := &file_internal_operation_session_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1496,7 +1913,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_operation_session_proto_msgTypes[15]
+	mi := &file_internal_operation_session_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1509,7 +1926,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{15}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Progress) GetUid() string {
@@ -1576,14 +1993,19 @@ type Result struct {
 	// phases are the parts that were begun, in their order, each with the time it took. The one that failed is the last.
 	Phases []*Phase `protobuf:"bytes,13,rep,name=phases,proto3" json:"phases,omitempty"`
 	// healed says what dead operations of this Workspace had left locked, and that it was canceled.
-	Healed        string `protobuf:"bytes,14,opt,name=healed,proto3" json:"healed,omitempty"`
+	Healed string `protobuf:"bytes,14,opt,name=healed,proto3" json:"healed,omitempty"`
+	// pending is what became of pending operations.
+	Pending *PendingOutcome `protobuf:"bytes,16,opt,name=pending,proto3" json:"pending,omitempty"`
+	// interrupted says that this operation may have left pending operations of its own: it was killed, or could not save
+	// the state.
+	Interrupted   bool `protobuf:"varint,17,opt,name=interrupted,proto3" json:"interrupted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_internal_operation_session_proto_msgTypes[16]
+	mi := &file_internal_operation_session_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1595,7 +2017,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_operation_session_proto_msgTypes[16]
+	mi := &file_internal_operation_session_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1608,7 +2030,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{16}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Result) GetUid() string {
@@ -1709,6 +2131,20 @@ func (x *Result) GetHealed() string {
 	return ""
 }
 
+func (x *Result) GetPending() *PendingOutcome {
+	if x != nil {
+		return x.Pending
+	}
+	return nil
+}
+
+func (x *Result) GetInterrupted() bool {
+	if x != nil {
+		return x.Interrupted
+	}
+	return false
+}
+
 // Phase is one part of an operation.
 type Phase struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1721,7 +2157,7 @@ type Phase struct {
 
 func (x *Phase) Reset() {
 	*x = Phase{}
-	mi := &file_internal_operation_session_proto_msgTypes[17]
+	mi := &file_internal_operation_session_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1733,7 +2169,7 @@ func (x *Phase) String() string {
 func (*Phase) ProtoMessage() {}
 
 func (x *Phase) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_operation_session_proto_msgTypes[17]
+	mi := &file_internal_operation_session_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1746,7 +2182,7 @@ func (x *Phase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Phase.ProtoReflect.Descriptor instead.
 func (*Phase) Descriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{17}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Phase) GetName() string {
@@ -1775,7 +2211,7 @@ type Output struct {
 
 func (x *Output) Reset() {
 	*x = Output{}
-	mi := &file_internal_operation_session_proto_msgTypes[18]
+	mi := &file_internal_operation_session_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +2223,7 @@ func (x *Output) String() string {
 func (*Output) ProtoMessage() {}
 
 func (x *Output) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_operation_session_proto_msgTypes[18]
+	mi := &file_internal_operation_session_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +2236,7 @@ func (x *Output) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Output.ProtoReflect.Descriptor instead.
 func (*Output) Descriptor() ([]byte, []int) {
-	return file_internal_operation_session_proto_rawDescGZIP(), []int{18}
+	return file_internal_operation_session_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Output) GetJson() []byte {
@@ -1821,18 +2257,20 @@ var File_internal_operation_session_proto protoreflect.FileDescriptor
 
 const file_internal_operation_session_proto_rawDesc = "" +
 	"\n" +
-	" internal/operation/session.proto\x12\x13gantry.operation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbe\x01\n" +
+	" internal/operation/session.proto\x12\x13gantry.operation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\x01\n" +
 	"\fAgentMessage\x122\n" +
 	"\x05hello\x18\x01 \x01(\v2\x1a.gantry.operation.v1.HelloH\x00R\x05hello\x12;\n" +
 	"\bprogress\x18\x02 \x01(\v2\x1d.gantry.operation.v1.ProgressH\x00R\bprogress\x125\n" +
-	"\x06result\x18\x03 \x01(\v2\x1b.gantry.operation.v1.ResultH\x00R\x06resultB\x06\n" +
-	"\x04body\"\x82\x02\n" +
+	"\x06result\x18\x03 \x01(\v2\x1b.gantry.operation.v1.ResultH\x00R\x06result\x12;\n" +
+	"\bsnapshot\x18\x04 \x01(\v2\x1d.gantry.operation.v1.SnapshotH\x00R\bsnapshotB\x06\n" +
+	"\x04body\"\xcc\x02\n" +
 	"\n" +
 	"HubMessage\x128\n" +
 	"\awelcome\x18\x01 \x01(\v2\x1c.gantry.operation.v1.WelcomeH\x00R\awelcome\x12>\n" +
 	"\toperation\x18\x02 \x01(\v2\x1e.gantry.operation.v1.OperationH\x00R\toperation\x125\n" +
 	"\x06cancel\x18\x03 \x01(\v2\x1b.gantry.operation.v1.CancelH\x00R\x06cancel\x12;\n" +
-	"\brecorded\x18\x04 \x01(\v2\x1d.gantry.operation.v1.RecordedH\x00R\brecordedB\x06\n" +
+	"\brecorded\x18\x04 \x01(\v2\x1d.gantry.operation.v1.RecordedH\x00R\brecorded\x12H\n" +
+	"\rsnapshot_kept\x18\x05 \x01(\v2!.gantry.operation.v1.SnapshotKeptH\x00R\fsnapshotKeptB\x06\n" +
 	"\x04body\"\xe1\x01\n" +
 	"\x05Hello\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12#\n" +
@@ -1846,7 +2284,33 @@ const file_internal_operation_session_proto_rawDesc = "" +
 	"\x03uid\x18\x01 \x01(\tR\x03uid\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x1c\n" +
 	"\bRecorded\x12\x10\n" +
-	"\x03uid\x18\x01 \x01(\tR\x03uid\"\x86\x04\n" +
+	"\x03uid\x18\x01 \x01(\tR\x03uid\"8\n" +
+	"\x10PendingOperation\x12\x12\n" +
+	"\x04type\x18\x01 \x01(\tR\x04type\x12\x10\n" +
+	"\x03urn\x18\x02 \x01(\tR\x03urn\"\xc1\x01\n" +
+	"\bSnapshot\x12\x10\n" +
+	"\x03uid\x18\x01 \x01(\tR\x03uid\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1e\n" +
+	"\n" +
+	"deployment\x18\x03 \x01(\fR\n" +
+	"deployment\x12\x18\n" +
+	"\apartial\x18\x04 \x01(\tR\apartial\x12?\n" +
+	"\apending\x18\x05 \x03(\v2%.gantry.operation.v1.PendingOperationR\apending\x12\x14\n" +
+	"\x05count\x18\x06 \x01(\x05R\x05count\"R\n" +
+	"\fSnapshotKept\x12\x10\n" +
+	"\x03uid\x18\x01 \x01(\tR\x03uid\x12\x16\n" +
+	"\x06secret\x18\x02 \x01(\tR\x06secret\x12\x18\n" +
+	"\arefused\x18\x03 \x01(\tR\arefused\"\xb6\x01\n" +
+	"\x0ePendingOutcome\x12E\n" +
+	"\aoutcome\x18\x01 \x01(\x0e2+.gantry.operation.v1.PendingOutcome.OutcomeR\aoutcome\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"C\n" +
+	"\aOutcome\x12\v\n" +
+	"\aUNKNOWN\x10\x00\x12\b\n" +
+	"\x04NONE\x10\x01\x12\v\n" +
+	"\aCLEARED\x10\x02\x12\b\n" +
+	"\x04KEPT\x10\x03\x12\n" +
+	"\n" +
+	"\x06FAILED\x10\x04\"\xd1\x04\n" +
 	"\tOperation\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\tR\x03uid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12-\n" +
@@ -1862,7 +2326,8 @@ const file_internal_operation_session_proto_rawDesc = "" +
 	"hostPrefix\x120\n" +
 	"\x05ended\x18\n" +
 	" \x03(\v2\x1a.gantry.operation.v1.EndedR\x05ended\x123\n" +
-	"\atimeout\x18\r \x01(\v2\x19.google.protobuf.DurationR\atimeout\"\xa1\x01\n" +
+	"\atimeout\x18\r \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12I\n" +
+	"\x0epending_policy\x18\v \x01(\x0e2\".gantry.operation.v1.PendingPolicyR\rpendingPolicy\"\xa1\x01\n" +
 	"\x05Ended\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\tpermalink\x18\x02 \x01(\tR\tpermalink\x124\n" +
@@ -1929,7 +2394,7 @@ const file_internal_operation_session_proto_rawDesc = "" +
 	"\astarted\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x12\x12\n" +
 	"\x04done\x18\x04 \x01(\x05R\x04done\x12\x12\n" +
 	"\x04step\x18\x05 \x01(\tR\x04step\x12\x1c\n" +
-	"\tpermalink\x18\x06 \x01(\tR\tpermalink\"\xea\x05\n" +
+	"\tpermalink\x18\x06 \x01(\tR\tpermalink\"\xcb\x06\n" +
 	"\x06Result\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\tR\x03uid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x124\n" +
@@ -1945,7 +2410,9 @@ const file_internal_operation_session_proto_rawDesc = "" +
 	"\achanges\x18\v \x03(\v2(.gantry.operation.v1.Result.ChangesEntryR\achanges\x12%\n" +
 	"\x0epulumi_version\x18\f \x01(\tR\rpulumiVersion\x122\n" +
 	"\x06phases\x18\r \x03(\v2\x1a.gantry.operation.v1.PhaseR\x06phases\x12\x16\n" +
-	"\x06healed\x18\x0e \x01(\tR\x06healed\x1aW\n" +
+	"\x06healed\x18\x0e \x01(\tR\x06healed\x12=\n" +
+	"\apending\x18\x10 \x01(\v2#.gantry.operation.v1.PendingOutcomeR\apending\x12 \n" +
+	"\vinterrupted\x18\x11 \x01(\bR\vinterrupted\x1aW\n" +
 	"\fOutputsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x121\n" +
 	"\x05value\x18\x02 \x01(\v2\x1b.gantry.operation.v1.OutputR\x05value:\x028\x01\x1a:\n" +
@@ -1957,7 +2424,11 @@ const file_internal_operation_session_proto_rawDesc = "" +
 	"\bduration\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\bduration\"4\n" +
 	"\x06Output\x12\x12\n" +
 	"\x04json\x18\x01 \x01(\fR\x04json\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\bR\x06secret*K\n" +
+	"\x06secret\x18\x02 \x01(\bR\x06secret*L\n" +
+	"\rPendingPolicy\x12\x14\n" +
+	"\x10PENDING_UNLOOKED\x10\x00\x12\x13\n" +
+	"\x0fPENDING_REFRESH\x10\x01\x12\x10\n" +
+	"\fPENDING_KEEP\x10\x02*K\n" +
 	"\x04Type\x12\x14\n" +
 	"\x10TYPE_UNSPECIFIED\x10\x00\x12\x06\n" +
 	"\x02UP\x10\x01\x12\v\n" +
@@ -1986,77 +2457,89 @@ func file_internal_operation_session_proto_rawDescGZIP() []byte {
 	return file_internal_operation_session_proto_rawDescData
 }
 
-var file_internal_operation_session_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_internal_operation_session_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_internal_operation_session_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_internal_operation_session_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_internal_operation_session_proto_goTypes = []any{
-	(Type)(0),                     // 0: gantry.operation.v1.Type
-	(Outcome)(0),                  // 1: gantry.operation.v1.Outcome
-	(Kubeconfig_Mode)(0),          // 2: gantry.operation.v1.Kubeconfig.Mode
-	(*AgentMessage)(nil),          // 3: gantry.operation.v1.AgentMessage
-	(*HubMessage)(nil),            // 4: gantry.operation.v1.HubMessage
-	(*Hello)(nil),                 // 5: gantry.operation.v1.Hello
-	(*Welcome)(nil),               // 6: gantry.operation.v1.Welcome
-	(*Cancel)(nil),                // 7: gantry.operation.v1.Cancel
-	(*Recorded)(nil),              // 8: gantry.operation.v1.Recorded
-	(*Operation)(nil),             // 9: gantry.operation.v1.Operation
-	(*Ended)(nil),                 // 10: gantry.operation.v1.Ended
-	(*Stack)(nil),                 // 11: gantry.operation.v1.Stack
-	(*ConfigItem)(nil),            // 12: gantry.operation.v1.ConfigItem
-	(*Source)(nil),                // 13: gantry.operation.v1.Source
-	(*Artifact)(nil),              // 14: gantry.operation.v1.Artifact
-	(*ProjectInfo)(nil),           // 15: gantry.operation.v1.ProjectInfo
-	(*Options)(nil),               // 16: gantry.operation.v1.Options
-	(*Kubeconfig)(nil),            // 17: gantry.operation.v1.Kubeconfig
-	(*Progress)(nil),              // 18: gantry.operation.v1.Progress
-	(*Result)(nil),                // 19: gantry.operation.v1.Result
-	(*Phase)(nil),                 // 20: gantry.operation.v1.Phase
-	(*Output)(nil),                // 21: gantry.operation.v1.Output
-	nil,                           // 22: gantry.operation.v1.Result.OutputsEntry
-	nil,                           // 23: gantry.operation.v1.Result.ChangesEntry
-	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 25: google.protobuf.Timestamp
+	(PendingPolicy)(0),            // 0: gantry.operation.v1.PendingPolicy
+	(Type)(0),                     // 1: gantry.operation.v1.Type
+	(Outcome)(0),                  // 2: gantry.operation.v1.Outcome
+	(PendingOutcome_Outcome)(0),   // 3: gantry.operation.v1.PendingOutcome.Outcome
+	(Kubeconfig_Mode)(0),          // 4: gantry.operation.v1.Kubeconfig.Mode
+	(*AgentMessage)(nil),          // 5: gantry.operation.v1.AgentMessage
+	(*HubMessage)(nil),            // 6: gantry.operation.v1.HubMessage
+	(*Hello)(nil),                 // 7: gantry.operation.v1.Hello
+	(*Welcome)(nil),               // 8: gantry.operation.v1.Welcome
+	(*Cancel)(nil),                // 9: gantry.operation.v1.Cancel
+	(*Recorded)(nil),              // 10: gantry.operation.v1.Recorded
+	(*PendingOperation)(nil),      // 11: gantry.operation.v1.PendingOperation
+	(*Snapshot)(nil),              // 12: gantry.operation.v1.Snapshot
+	(*SnapshotKept)(nil),          // 13: gantry.operation.v1.SnapshotKept
+	(*PendingOutcome)(nil),        // 14: gantry.operation.v1.PendingOutcome
+	(*Operation)(nil),             // 15: gantry.operation.v1.Operation
+	(*Ended)(nil),                 // 16: gantry.operation.v1.Ended
+	(*Stack)(nil),                 // 17: gantry.operation.v1.Stack
+	(*ConfigItem)(nil),            // 18: gantry.operation.v1.ConfigItem
+	(*Source)(nil),                // 19: gantry.operation.v1.Source
+	(*Artifact)(nil),              // 20: gantry.operation.v1.Artifact
+	(*ProjectInfo)(nil),           // 21: gantry.operation.v1.ProjectInfo
+	(*Options)(nil),               // 22: gantry.operation.v1.Options
+	(*Kubeconfig)(nil),            // 23: gantry.operation.v1.Kubeconfig
+	(*Progress)(nil),              // 24: gantry.operation.v1.Progress
+	(*Result)(nil),                // 25: gantry.operation.v1.Result
+	(*Phase)(nil),                 // 26: gantry.operation.v1.Phase
+	(*Output)(nil),                // 27: gantry.operation.v1.Output
+	nil,                           // 28: gantry.operation.v1.Result.OutputsEntry
+	nil,                           // 29: gantry.operation.v1.Result.ChangesEntry
+	(*durationpb.Duration)(nil),   // 30: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
 }
 var file_internal_operation_session_proto_depIdxs = []int32{
-	5,  // 0: gantry.operation.v1.AgentMessage.hello:type_name -> gantry.operation.v1.Hello
-	18, // 1: gantry.operation.v1.AgentMessage.progress:type_name -> gantry.operation.v1.Progress
-	19, // 2: gantry.operation.v1.AgentMessage.result:type_name -> gantry.operation.v1.Result
-	6,  // 3: gantry.operation.v1.HubMessage.welcome:type_name -> gantry.operation.v1.Welcome
-	9,  // 4: gantry.operation.v1.HubMessage.operation:type_name -> gantry.operation.v1.Operation
-	7,  // 5: gantry.operation.v1.HubMessage.cancel:type_name -> gantry.operation.v1.Cancel
-	8,  // 6: gantry.operation.v1.HubMessage.recorded:type_name -> gantry.operation.v1.Recorded
-	18, // 7: gantry.operation.v1.Hello.running:type_name -> gantry.operation.v1.Progress
-	19, // 8: gantry.operation.v1.Hello.finished:type_name -> gantry.operation.v1.Result
-	0,  // 9: gantry.operation.v1.Operation.type:type_name -> gantry.operation.v1.Type
-	11, // 10: gantry.operation.v1.Operation.stack:type_name -> gantry.operation.v1.Stack
-	13, // 11: gantry.operation.v1.Operation.source:type_name -> gantry.operation.v1.Source
-	16, // 12: gantry.operation.v1.Operation.options:type_name -> gantry.operation.v1.Options
-	17, // 13: gantry.operation.v1.Operation.kubeconfig:type_name -> gantry.operation.v1.Kubeconfig
-	24, // 14: gantry.operation.v1.Operation.cancel_grace:type_name -> google.protobuf.Duration
-	10, // 15: gantry.operation.v1.Operation.ended:type_name -> gantry.operation.v1.Ended
-	24, // 16: gantry.operation.v1.Operation.timeout:type_name -> google.protobuf.Duration
-	25, // 17: gantry.operation.v1.Ended.started:type_name -> google.protobuf.Timestamp
-	25, // 18: gantry.operation.v1.Ended.ended:type_name -> google.protobuf.Timestamp
-	12, // 19: gantry.operation.v1.Stack.config:type_name -> gantry.operation.v1.ConfigItem
-	14, // 20: gantry.operation.v1.Source.artifact:type_name -> gantry.operation.v1.Artifact
-	15, // 21: gantry.operation.v1.Source.project:type_name -> gantry.operation.v1.ProjectInfo
-	2,  // 22: gantry.operation.v1.Kubeconfig.mode:type_name -> gantry.operation.v1.Kubeconfig.Mode
-	25, // 23: gantry.operation.v1.Progress.started:type_name -> google.protobuf.Timestamp
-	25, // 24: gantry.operation.v1.Result.started:type_name -> google.protobuf.Timestamp
-	25, // 25: gantry.operation.v1.Result.ended:type_name -> google.protobuf.Timestamp
-	1,  // 26: gantry.operation.v1.Result.outcome:type_name -> gantry.operation.v1.Outcome
-	15, // 27: gantry.operation.v1.Result.project:type_name -> gantry.operation.v1.ProjectInfo
-	22, // 28: gantry.operation.v1.Result.outputs:type_name -> gantry.operation.v1.Result.OutputsEntry
-	23, // 29: gantry.operation.v1.Result.changes:type_name -> gantry.operation.v1.Result.ChangesEntry
-	20, // 30: gantry.operation.v1.Result.phases:type_name -> gantry.operation.v1.Phase
-	24, // 31: gantry.operation.v1.Phase.duration:type_name -> google.protobuf.Duration
-	21, // 32: gantry.operation.v1.Result.OutputsEntry.value:type_name -> gantry.operation.v1.Output
-	3,  // 33: gantry.operation.v1.Hub.Session:input_type -> gantry.operation.v1.AgentMessage
-	4,  // 34: gantry.operation.v1.Hub.Session:output_type -> gantry.operation.v1.HubMessage
-	34, // [34:35] is the sub-list for method output_type
-	33, // [33:34] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	7,  // 0: gantry.operation.v1.AgentMessage.hello:type_name -> gantry.operation.v1.Hello
+	24, // 1: gantry.operation.v1.AgentMessage.progress:type_name -> gantry.operation.v1.Progress
+	25, // 2: gantry.operation.v1.AgentMessage.result:type_name -> gantry.operation.v1.Result
+	12, // 3: gantry.operation.v1.AgentMessage.snapshot:type_name -> gantry.operation.v1.Snapshot
+	8,  // 4: gantry.operation.v1.HubMessage.welcome:type_name -> gantry.operation.v1.Welcome
+	15, // 5: gantry.operation.v1.HubMessage.operation:type_name -> gantry.operation.v1.Operation
+	9,  // 6: gantry.operation.v1.HubMessage.cancel:type_name -> gantry.operation.v1.Cancel
+	10, // 7: gantry.operation.v1.HubMessage.recorded:type_name -> gantry.operation.v1.Recorded
+	13, // 8: gantry.operation.v1.HubMessage.snapshot_kept:type_name -> gantry.operation.v1.SnapshotKept
+	24, // 9: gantry.operation.v1.Hello.running:type_name -> gantry.operation.v1.Progress
+	25, // 10: gantry.operation.v1.Hello.finished:type_name -> gantry.operation.v1.Result
+	11, // 11: gantry.operation.v1.Snapshot.pending:type_name -> gantry.operation.v1.PendingOperation
+	3,  // 12: gantry.operation.v1.PendingOutcome.outcome:type_name -> gantry.operation.v1.PendingOutcome.Outcome
+	1,  // 13: gantry.operation.v1.Operation.type:type_name -> gantry.operation.v1.Type
+	17, // 14: gantry.operation.v1.Operation.stack:type_name -> gantry.operation.v1.Stack
+	19, // 15: gantry.operation.v1.Operation.source:type_name -> gantry.operation.v1.Source
+	22, // 16: gantry.operation.v1.Operation.options:type_name -> gantry.operation.v1.Options
+	23, // 17: gantry.operation.v1.Operation.kubeconfig:type_name -> gantry.operation.v1.Kubeconfig
+	30, // 18: gantry.operation.v1.Operation.cancel_grace:type_name -> google.protobuf.Duration
+	16, // 19: gantry.operation.v1.Operation.ended:type_name -> gantry.operation.v1.Ended
+	30, // 20: gantry.operation.v1.Operation.timeout:type_name -> google.protobuf.Duration
+	0,  // 21: gantry.operation.v1.Operation.pending_policy:type_name -> gantry.operation.v1.PendingPolicy
+	31, // 22: gantry.operation.v1.Ended.started:type_name -> google.protobuf.Timestamp
+	31, // 23: gantry.operation.v1.Ended.ended:type_name -> google.protobuf.Timestamp
+	18, // 24: gantry.operation.v1.Stack.config:type_name -> gantry.operation.v1.ConfigItem
+	20, // 25: gantry.operation.v1.Source.artifact:type_name -> gantry.operation.v1.Artifact
+	21, // 26: gantry.operation.v1.Source.project:type_name -> gantry.operation.v1.ProjectInfo
+	4,  // 27: gantry.operation.v1.Kubeconfig.mode:type_name -> gantry.operation.v1.Kubeconfig.Mode
+	31, // 28: gantry.operation.v1.Progress.started:type_name -> google.protobuf.Timestamp
+	31, // 29: gantry.operation.v1.Result.started:type_name -> google.protobuf.Timestamp
+	31, // 30: gantry.operation.v1.Result.ended:type_name -> google.protobuf.Timestamp
+	2,  // 31: gantry.operation.v1.Result.outcome:type_name -> gantry.operation.v1.Outcome
+	21, // 32: gantry.operation.v1.Result.project:type_name -> gantry.operation.v1.ProjectInfo
+	28, // 33: gantry.operation.v1.Result.outputs:type_name -> gantry.operation.v1.Result.OutputsEntry
+	29, // 34: gantry.operation.v1.Result.changes:type_name -> gantry.operation.v1.Result.ChangesEntry
+	26, // 35: gantry.operation.v1.Result.phases:type_name -> gantry.operation.v1.Phase
+	14, // 36: gantry.operation.v1.Result.pending:type_name -> gantry.operation.v1.PendingOutcome
+	30, // 37: gantry.operation.v1.Phase.duration:type_name -> google.protobuf.Duration
+	27, // 38: gantry.operation.v1.Result.OutputsEntry.value:type_name -> gantry.operation.v1.Output
+	5,  // 39: gantry.operation.v1.Hub.Session:input_type -> gantry.operation.v1.AgentMessage
+	6,  // 40: gantry.operation.v1.Hub.Session:output_type -> gantry.operation.v1.HubMessage
+	40, // [40:41] is the sub-list for method output_type
+	39, // [39:40] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_internal_operation_session_proto_init() }
@@ -2068,19 +2551,21 @@ func file_internal_operation_session_proto_init() {
 		(*AgentMessage_Hello)(nil),
 		(*AgentMessage_Progress)(nil),
 		(*AgentMessage_Result)(nil),
+		(*AgentMessage_Snapshot)(nil),
 	}
 	file_internal_operation_session_proto_msgTypes[1].OneofWrappers = []any{
 		(*HubMessage_Welcome)(nil),
 		(*HubMessage_Operation)(nil),
 		(*HubMessage_Cancel)(nil),
 		(*HubMessage_Recorded)(nil),
+		(*HubMessage_SnapshotKept)(nil),
 	}
-	file_internal_operation_session_proto_msgTypes[9].OneofWrappers = []any{
+	file_internal_operation_session_proto_msgTypes[13].OneofWrappers = []any{
 		(*ConfigItem_Json)(nil),
 		(*ConfigItem_Env)(nil),
 		(*ConfigItem_File)(nil),
 	}
-	file_internal_operation_session_proto_msgTypes[10].OneofWrappers = []any{
+	file_internal_operation_session_proto_msgTypes[14].OneofWrappers = []any{
 		(*Source_Artifact)(nil),
 		(*Source_Local)(nil),
 		(*Source_Project)(nil),
@@ -2091,8 +2576,8 @@ func file_internal_operation_session_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_internal_operation_session_proto_rawDesc), len(file_internal_operation_session_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   21,
+			NumEnums:      5,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -65,7 +65,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, p parts) error {
 	}
 	updates := &update.Reconciler{
 		Client: mgr.GetClient(), Reader: p.live, Clock: p.clock, Recorder: mgr.GetEventRecorder("update-controller"),
-		Metrics: p.metrics, Hub: p.hub, Git: p.git, Wake: p.hub.Updates(), Settings: update.Settings{CancelGrace: p.options.CancelGrace, ArtifactURL: p.url},
+		Metrics: p.metrics, Hub: p.hub, Snapshots: p.hub, Git: p.git, Wake: p.hub.Updates(), Settings: update.Settings{CancelGrace: p.options.CancelGrace, ArtifactURL: p.url},
 	}
 	controllers := []struct {
 		name  string

@@ -59,6 +59,7 @@ const (
 
 	podSuffix     = "-workspace-0"
 	outputsSuffix = "-stack-outputs"
+	snapshotInfix = "-snapshot-"
 	// shortHash is the number of hexadecimal digits of a shortened name's hash.
 	shortHash = 10
 )
@@ -100,4 +101,14 @@ func OutputsSecretName(update string) string {
 		update = ShortName(update)
 	}
 	return update + outputsSuffix
+}
+
+// SnapshotSecretName is the name of the Secret with the state that the Update of that UID found pending operations in.
+func SnapshotSecretName(workspace, update string) string {
+	sum := sha256.Sum256([]byte(update))
+	suffix := snapshotInfix + hex.EncodeToString(sum[:])[:shortHash]
+	if len(workspace)+len(suffix) > validation.DNS1123SubdomainMaxLength {
+		workspace = ShortName(workspace)
+	}
+	return workspace + suffix
 }

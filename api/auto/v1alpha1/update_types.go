@@ -82,6 +82,11 @@ type UpdateSpec struct {
 	// runProgram runs the program for refresh and destroy.
 	// +optional
 	RunProgram *bool `json:"runProgram,omitempty"`
+	// pendingOperations says what is done with operations that an interrupted update left pending in the state: Refresh
+	// or Keep. Without it nobody looks for any. A preview never does.
+	// +kubebuilder:validation:Enum=Refresh;Keep
+	// +optional
+	PendingOperations PendingOperationsPolicy `json:"pendingOperations,omitempty"`
 
 	// Unreadable names the fields whose values the schema admits but that could not be read, and why; they are
 	// left empty. A spec with such a field must not be acted on. It is never stored.
@@ -136,6 +141,14 @@ type UpdateStatus struct {
 	// healed says what a dead operation had left locked, and that this one canceled it; absent where nothing was.
 	// +optional
 	Healed string `json:"healed,omitempty"`
+	// pendingOperations are those that an earlier update left in the state, and what became of them; absent where they
+	// were not looked for.
+	// +optional
+	PendingOperations *PendingOperations `json:"pendingOperations,omitempty"`
+	// interrupted is true where this update may have left pending operations itself: it ended without a result, was
+	// killed, or could not save the state.
+	// +optional
+	Interrupted bool `json:"interrupted,omitempty"`
 	// conditions are Ready, Reconciling, Stalled, Progressing, Failed and Complete.
 	// +listType=map
 	// +listMapKey=type

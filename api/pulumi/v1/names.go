@@ -88,6 +88,8 @@ const (
 	EventResourcesAbandoned = "ResourcesAbandoned"
 	// EventStackLockHealed: a dead operation of the Stack had left the stack locked, and the lock was canceled.
 	EventStackLockHealed = "StackLockHealed"
+	// EventPendingOperations: an update met operations that an interrupted one left pending in the state.
+	EventPendingOperations = "PendingOperations"
 	// EventWorkspaceDeleted: the Workspace was reclaimed.
 	EventWorkspaceDeleted = "WorkspaceDeleted"
 )

@@ -148,6 +148,13 @@ type StackStatus struct {
 	// source is the one that was applied last. Its archive is kept for as long as the Stack lives.
 	// +optional
 	Source *SourceRecord `json:"source,omitempty"`
+	// interruptedUpdate is the Update that may have left pending operations in the state. The next one looks for them.
+	// +optional
+	InterruptedUpdate string `json:"interruptedUpdate,omitempty"`
+	// pendingOperations are those that an update met last. They are forgotten when an update succeeds that was made for
+	// another generation or another reconcile request.
+	// +optional
+	PendingOperations *PendingOperationsRecord `json:"pendingOperations,omitempty"`
 	// conditions are Ready, Reconciling and Stalled.
 	// +listType=map
 	// +listMapKey=type

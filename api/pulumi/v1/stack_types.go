@@ -4,6 +4,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	"github.com/gantry-operator/gantry/api/internal/lenient"
 )
 
@@ -143,6 +144,13 @@ type StackSpec struct {
 	// preview only ever runs previews.
 	// +optional
 	Preview bool `json:"preview,omitempty"`
+
+	// pendingOperations says what an update does with operations that an interrupted one left pending in the state:
+	// Refresh (default) refreshes the state, keeps what is found, and drops pending creates; Keep leaves them. Either way
+	// the state is kept in a Secret first, and what may have leaked is reported.
+	// +kubebuilder:validation:Enum=Refresh;Keep
+	// +optional
+	PendingOperations autov1alpha1.PendingOperationsPolicy `json:"pendingOperations,omitempty"`
 
 	// kubeconfig says which cluster the Kubernetes provider talks to. Default: the cluster the stack's
 	// pod runs in, as the stack's ServiceAccount.

@@ -98,6 +98,23 @@ func OutputArgs(stack string) []string {
 	return []string{"stack", "output", "--json", "--show-secrets", "--stack=" + stack, "--non-interactive", "--color=never"}
 }
 
+// ExportArgs are the arguments that write a stack's state into a file, with its secrets encrypted.
+func ExportArgs(stack, path string) []string {
+	return []string{"stack", "export", "--file=" + path, "--stack=" + stack, "--non-interactive", "--color=never"}
+}
+
+// ClearArgs are the arguments that refresh the state, or of it only the targets, and drop pending creates.
+func ClearArgs(op *operation.Operation, targets []string, eventLog string) []string {
+	o := op.GetOptions()
+	args := arguments{"refresh", "--yes", "--skip-preview", "--clear-pending-creates",
+		"--stack=" + op.GetStack().GetName(), "--non-interactive", "--color=never",
+		"--suppress-progress", "--suppress-outputs", "--event-log=" + eventLog}
+	args.when(o.GetParallel() > 0, "--parallel="+strconv.Itoa(int(o.GetParallel())))
+	args.each("--target=", targets)
+	args.when(o.GetRunProgram(), "--run-program")
+	return append(args, verbosity(o.GetLogLevel())...)
+}
+
 // InstallArgs are the arguments that install what a program needs.
 func InstallArgs() []string { return []string{"install", "--non-interactive", "--color=never"} }
 

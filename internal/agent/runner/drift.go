@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gantry-operator/gantry/internal/agent/cli"
@@ -28,10 +29,13 @@ func (r *Runner) checkDrift(ctx context.Context, run *run) error {
 	if err := engine.NewLog(path).Drain(tracker); err != nil {
 		return err
 	}
-	if changed := tracker.Changed(); len(changed) > 0 {
+	all := tracker.Changed()
+	// What was interrupted is not as it is on record through no doing of anybody outside.
+	changed := slices.DeleteFunc(slices.Clone(all), func(change engine.Change) bool { return run.state.Has(change.URN) })
+	if len(changed) > 0 {
 		return errors.New(driftMessage(changed))
 	}
-	if !ending.Succeeded() {
+	if interruptedOnly := len(all) > 0 && len(tracker.Errors()) == 0; !ending.Succeeded() && !interruptedOnly {
 		// The refresh itself failed: what the engine says of that is the cause.
 		run.tracker, run.ending = tracker, ending
 		return &processError{command: "refresh --preview-only", ending: ending}

@@ -48,6 +48,8 @@ func fail(ctx context.Context, result *operation.Result, run *run, f failure) {
 		result.Message = f.err.Error()
 	case errors.Is(f.err, errCloudConfig):
 		f.reason, words, result.Message = operation.ReasonInitializationFailed, "", f.err.Error()+"; "+doneWords(run.tracker)
+	case errors.Is(f.err, errNotKept):
+		f.reason, result.Message = operation.ReasonTransient, f.err.Error()
 	case operating:
 		result.Message = engineMessage(run.tracker, ending)
 		words += "\n" + result.Message

@@ -19,6 +19,7 @@ import (
 
 	"github.com/gantry-operator/gantry/internal/agent/cli"
 	"github.com/gantry-operator/gantry/internal/agent/engine"
+	"github.com/gantry-operator/gantry/internal/agent/pending"
 	"github.com/gantry-operator/gantry/internal/agent/project"
 	"github.com/gantry-operator/gantry/internal/agent/settings"
 	"github.com/gantry-operator/gantry/internal/operation"
@@ -44,6 +45,8 @@ type Runner struct {
 	HTTP *http.Client
 	// State is a directory on the pod's disk, for event logs and marks of what was installed.
 	State string
+	// Keep has the manager keep a snapshot of the state.
+	Keep Keep
 	// Now is the time.
 	Now func() time.Time
 	// Log is the pod's.
@@ -66,6 +69,9 @@ type run struct {
 	configured bool
 	// healed says what was locked by the dead, and that it was canceled.
 	healed string
+	// state has pending operations; nil where it has none, or was not looked at. pending is what becomes of them.
+	state   *pending.State
+	pending *operation.PendingOutcome
 	// notes go into the message of a failure.
 	notes []string
 
@@ -87,7 +93,9 @@ func (r *Runner) steps(op *operation.Operation) []step {
 		{operation.PhaseInstall, "installing what the program needs", operation.ReasonInstallationFailed, r.install},
 		{operation.PhaseConfigure, "selecting the stack", operation.ReasonInitializationFailed, r.selectStack},
 		{operation.PhaseConfigure, "configuring the stack", operation.ReasonInitializationFailed, r.configure},
+		{operation.PhaseOperation, "looking for pending operations", operation.ReasonInitializationFailed, r.findPending},
 		{operation.PhaseOperation, "looking for changes made outside of Pulumi", operation.ReasonFailed, r.checkDrift},
+		{operation.PhaseOperation, "refreshing what was interrupted", operation.ReasonFailed, r.clearPending},
 		{operation.PhaseOperation, "starting " + cli.Name(op.GetType()), operation.ReasonFailed, r.operate},
 	}
 }
@@ -147,6 +155,8 @@ func (r *Runner) finish(result *operation.Result, run *run) {
 	result.Permalink = run.progress.GetPermalink()
 	run.mu.Unlock()
 	result.Changes = run.tracker.Changes()
+	result.Pending = run.pending
+	result.Interrupted = run.interrupted(result)
 	result.PulumiVersion = r.Version()
 	result.Healed = run.healed
 	result.Ended = timestamppb.New(r.Now())

@@ -132,6 +132,7 @@ func buildUpdate(o Observed, step Step, workspace *autov1alpha1.Workspace) (*aut
 		update.Spec.Target = stack.Spec.Targets
 		update.Spec.TargetDependents = new(stack.Spec.TargetDependents)
 	}
+	update.Spec.PendingOperations = pendingPolicy(stack, step.Type)
 	if err := mergeUpdateTemplate(update, stack.Spec.UpdateTemplate); err != nil {
 		return nil, err
 	}

@@ -43,6 +43,11 @@ func lockHealed(update *autov1alpha1.Update) notice {
 	return notice{corev1.EventTypeNormal, pulumiv1.EventStackLockHealed, "Update", update.Status.Healed}
 }
 
+// pendingMet: an update met pending operations, and what became of them.
+func pendingMet(met *pulumiv1.PendingOperationsRecord) notice {
+	return notice{corev1.EventTypeWarning, pulumiv1.EventPendingOperations, "Update", met.Message}
+}
+
 // configInvalid: the spec cannot work as it is.
 func configInvalid(state conditions.State) notice {
 	return notice{corev1.EventTypeWarning, pulumiv1.EventStackConfigInvalid, "Validate", state.Message()}

@@ -94,6 +94,8 @@ func (r *Reconciler) observeUpdate(ctx context.Context, o *Observed) error {
 		err = r.Reader.Get(ctx, key, update) // the cache may not have it yet
 	}
 	if apierrors.IsNotFound(err) {
+		// Nothing tells whether it ran, and how that ended.
+		o.Stack.Status.InterruptedUpdate = current.Name
 		return nil
 	}
 	if err != nil {

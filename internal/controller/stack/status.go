@@ -22,6 +22,7 @@ func status(o Observed, step Step, now time.Time) *pulumiv1.StackStatus {
 	s.ObservedReconcileRequest = o.Stack.Annotations[pulumiv1.AnnotationReconciliationRequest]
 	want := append(step.State.Conditions(o.Stack.Generation), conditions.FieldsIgnored(slices.Concat(ignored(&o.Stack.Spec), ignoredAnnotations(o.Stack)), o.Stack.Generation)...)
 	want = append(want, sourceStale(o)...)
+	want = append(want, pendingOperations(o.Stack)...)
 	s.Conditions = conditions.Merge(s.Conditions, want, metav1.NewTime(now))
 	adoptInputs(s.LastUpdate, o.Stack.Generation, o.Inputs)
 	adoptSource(s, o)
@@ -106,6 +107,7 @@ func absorb(stack *pulumiv1.Stack, update *autov1alpha1.Update, outputs *Outputs
 		}
 		count(last, record)
 	}
+	recordPending(&stack.Status, update, record)
 	if outputs != nil && record.State == pulumiv1.SucceededStackState {
 		stack.Status.Outputs = outputs.Values
 	}

@@ -224,6 +224,9 @@ func (r *Reconciler) news(stack *pulumiv1.Stack, o Observed, step Step) []notice
 	}
 	if o.Absorbed != nil {
 		notices = append(notices, updateEnded(o.Stack.Status.LastUpdate))
+		if met := o.Stack.Status.PendingOperations; met != nil && met.Update == o.Absorbed.Name {
+			notices = append(notices, pendingMet(met))
+		}
 	}
 	if o.Skipped != "" {
 		notices = append(notices, sourceUnchanged(o.Skipped))

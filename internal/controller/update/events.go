@@ -22,6 +22,8 @@ const (
 	EventOutputsNotKept = "OutputsNotKept"
 	// EventLockHealed: a dead operation had left the stack locked, and the lock was canceled.
 	EventLockHealed = "LockHealed"
+	// EventPendingOperations: an interrupted update left operations pending in the state.
+	EventPendingOperations = "PendingOperations"
 	// EventTTLInvalid: spec.ttlAfterCompleted is no duration, so the Update is kept.
 	EventTTLInvalid = "TTLInvalid"
 )
@@ -49,6 +51,14 @@ func lockHealed(healed string) occurrence {
 	return occurrence{corev1.EventTypeNormal, EventLockHealed, "Record", conditions.BoundNote(healed)}
 }
 
+// pendingMet is nothing where a stack that another one works on has operations under way.
+func pendingMet(met *autov1alpha1.PendingOperations, reason string) []occurrence {
+	if met == nil || met.Count == 0 || reason == operation.ReasonConflict {
+		return nil
+	}
+	return []occurrence{{corev1.EventTypeWarning, EventPendingOperations, "Record", conditions.BoundNote(met.Message)}}
+}
+
 func ttlInvalid(update *autov1alpha1.Update) occurrence {
 	return occurrence{corev1.EventTypeWarning, EventTTLInvalid, "Record", conditions.BoundNote(fmt.Sprintf(
 		"spec.ttlAfterCompleted is %q, which is no duration such as 24h or 90m; the Update is kept until somebody deletes it", *update.Spec.TTLAfterCompleted))}
@@ -72,12 +82,14 @@ func completion(update *autov1alpha1.Update, result *operation.Result, kept kept
 	if kept.warning != "" {
 		all = append(all, outputsNotKept(kept.warning))
 	}
+	all = append(all, pendingMet(update.Status.PendingOperations, failureOf(result))...)
 	return append(all, lifetime(update)...)
 }
 
 // ending are the events of an Update that was completed without a result.
 func ending(update *autov1alpha1.Update, s Step) []occurrence {
-	return append([]occurrence{failed(s.Reason, s.Message)}, lifetime(update)...)
+	all := append([]occurrence{failed(s.Reason, s.Message)}, pendingMet(update.Status.PendingOperations, s.Reason)...)
+	return append(all, lifetime(update)...)
 }
 
 // lifetime warns, once in an Update's life, of a time to live that cannot be read.

@@ -24,6 +24,7 @@ func ignored(spec autov1alpha1.UpdateSpec) []string {
 		{"expectNoRefreshChanges", value(spec.ExpectNoRefreshChanges), []autov1alpha1.UpdateType{up, preview, destroy}},
 		{"continueOnError", value(spec.ContinueOnError), []autov1alpha1.UpdateType{up, destroy}},
 		{"remove", value(spec.Remove), []autov1alpha1.UpdateType{destroy}},
+		{"pendingOperations", spec.PendingOperations != "", []autov1alpha1.UpdateType{up, refresh, destroy}},
 		{"runProgram", value(spec.RunProgram), []autov1alpha1.UpdateType{refresh, destroy}},
 	}
 	var fields []string

@@ -57,6 +57,8 @@ const (
 	Resume
 	// Follow says how far the operation is.
 	Follow
+	// KeepSnapshot keeps the state before the operation changes it, and lets the operation go on.
+	KeepSnapshot
 	// Cancel asks the agent to end the operation.
 	Cancel
 	// Record puts the agent's result on record.
@@ -80,6 +82,8 @@ type Step struct {
 	Stalled bool
 	// Operation to offer.
 	Operation *operation.Operation
+	// Pending are the operations that were found pending.
+	Pending *autov1alpha1.PendingOperations
 	// After is when to look again if nothing happens; zero is never.
 	After time.Duration
 }
@@ -103,6 +107,7 @@ func checks() []check {
 		{"pod lost", podLost},
 		{"never given", neverGiven},
 		{"canceled", canceled},
+		{"snapshot waits", snapshotWaits},
 		{"not delivered", notDelivered},
 		{"running", running},
 		{"spec invalid", specInvalid},

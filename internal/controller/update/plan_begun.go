@@ -71,6 +71,13 @@ func canceled(o Observed, _ time.Time) (Step, bool) {
 	return step, true
 }
 
+// snapshotWaits finds an operation that does not go on before the state is kept.
+func snapshotWaits(o Observed, _ time.Time) (Step, bool) {
+	step := following(o)
+	step.Act = KeepSnapshot
+	return step, o.attached() && o.State.Snapshot != nil
+}
+
 // notDelivered offers again when the agent has not told of the operation yet: after the manager was restarted between
 // binding and offering, say. The agent runs it once however often it is offered.
 func notDelivered(o Observed, _ time.Time) (Step, bool) {

@@ -105,6 +105,11 @@ func planCases() map[string]planCase {
 		"NeverGiven":                    {[]after{bound, deleted}, "never given", End, operation.ReasonCanceled, "was given to the pod"},
 		"Canceled":                      {[]after{bound, offered, deleted}, "canceled", Cancel, ReasonProgressing, "being canceled"},
 		"CanceledWhileAway":             {[]after{bound, deleted, away}, "canceled", Cancel, ReasonProgressing, "to come back"},
+		"SnapshotWaits":                 {[]after{bound, hasProgress, snapshotTold}, "snapshot waits", KeepSnapshot, ReasonProgressing, ""},
+		"SnapshotBeforeNotDelivered":    {[]after{bound, offered, snapshotTold}, "snapshot waits", KeepSnapshot, ReasonProgressing, ""},
+		"FinishedBeforeSnapshot":        {[]after{bound, hasResult, snapshotTold}, "finished", Record, "", ""},
+		"CanceledBeforeSnapshot":        {[]after{bound, offered, deleted, snapshotTold}, "canceled", Cancel, ReasonProgressing, ""},
+		"SnapshotOfAPodThatIsAway":      {[]after{bound, hasProgress, snapshotTold, away}, "running", Follow, ReasonProgressing, "to come back"},
 		"NotDelivered":                  {[]after{bound}, "not delivered", Resume, ReasonProgressing, "is starting"},
 		"NotDeliveredYet":               {[]after{bound, offered}, "not delivered", Resume, ReasonProgressing, ""},
 		"NotDeliveredIsNotQueued":       {[]after{bound, oneAhead, stalled, behind}, "not delivered", Resume, ReasonProgressing, ""},
@@ -172,7 +177,7 @@ func TestOrderOfChecks(t *testing.T) {
 		got = append(got, c.name)
 	}
 	want := []string{
-		"expired", "complete", "finished", "foreign", "canceled early", "pod lost", "never given", "canceled", "not delivered",
+		"expired", "complete", "finished", "foreign", "canceled early", "pod lost", "never given", "canceled", "snapshot waits", "not delivered",
 		"running", "spec invalid", "workspace missing", "queued", "workspace stalled", "workspace behind", "pod outdated", "source missing", "not connected", "ready",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -25,7 +25,7 @@ import (
 // +kubebuilder:rbac:groups=auto.pulumi.com,resources=updates/status,verbs=get;update;patch
 // +kubebuilder:rbac:groups=auto.pulumi.com,resources=workspaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;create
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;create;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 const (
@@ -51,6 +51,12 @@ type Hub interface {
 	Recorded(workspace types.NamespacedName, uid types.UID)
 }
 
+// Snapshots lets operations go on whose state was to be kept first.
+type Snapshots interface {
+	// SnapshotKept says that the snapshot of an operation is kept, or why not.
+	SnapshotKept(workspace types.NamespacedName, kept *operation.SnapshotKept)
+}
+
 // Metrics measures what takes how long.
 type Metrics interface {
 	// Offered says how long an Update waited from its creation until its operation was offered to a pod.
@@ -69,6 +75,8 @@ type Reconciler struct {
 	Clock clock.PassiveClock
 	// Hub gives operations to the agents.
 	Hub Hub
+	// Snapshots answers the agents: the hub too.
+	Snapshots Snapshots
 	// Git follows the repositories that Workspaces name themselves.
 	Git Git
 	// Wake says which Updates the hub has news of: hub.Updates().

@@ -63,6 +63,7 @@ func statusOf(o Observed, s Step, kept keptOutputs, now time.Time) autov1alpha1.
 		PodUID:             old.PodUID,
 		Digest:             old.Digest,
 		Message:            conditions.Bound(s.Message),
+		PendingOperations:  old.PendingOperations.DeepCopy(),
 	}
 	var v verdict
 	switch s.Act {
@@ -70,17 +71,21 @@ func statusOf(o Observed, s Step, kept keptOutputs, now time.Time) autov1alpha1.
 		v = recordResult(&status, o.State.Result, kept, now)
 	case End:
 		status.EndTime = seconds(now)
+		status.Interrupted = s.Reason == operation.ReasonAborted && o.Update.Spec.Type != autov1alpha1.PreviewUpdate
 		v = over(ReasonFailed, ReasonFailed, s.Reason, s.Message)
 	case Start:
 		status.PodUID, status.StartTime = string(o.Session.PodUID), seconds(now)
 		status.Digest = s.Operation.GetSource().GetArtifact().GetDigest()
 		v = underWay(metav1.ConditionTrue, s)
-	case Resume, Follow, Cancel:
+	case Resume, Follow, KeepSnapshot, Cancel:
+		if s.Pending != nil {
+			status.PendingOperations = s.Pending
+		}
 		status.Progress = old.Progress // the last that was known, while the agent is away
 		recordProgress(&status, o.State.Progress)
 		v = underWay(metav1.ConditionTrue, s)
 	case Wait, Tidy, Expire: // of which only Wait gets here
-		status.PodUID, status.StartTime, status.Digest = "", nil, ""
+		status.PodUID, status.StartTime, status.Digest, status.PendingOperations = "", nil, "", nil
 		v = underWay(metav1.ConditionFalse, s)
 	}
 	want := append(v.conditions(o.Update.Generation), conditions.FieldsIgnored(ignored(o.Update.Spec), o.Update.Generation)...)
@@ -170,6 +175,8 @@ func recordResult(status *autov1alpha1.UpdateStatus, result *operation.Result, k
 	status.Outputs = kept.secret
 	status.Changes = maps.Clone(result.GetChanges())
 	status.Healed = conditions.Bound(result.GetHealed())
+	status.PendingOperations = settledPending(status.PendingOperations, result.GetPending())
+	status.Interrupted = result.GetInterrupted()
 	if project := result.GetProject(); project != nil {
 		status.ProjectInfo = &autov1alpha1.ProjectInfo{Name: project.GetName(), Runtime: project.GetRuntime()}
 	}

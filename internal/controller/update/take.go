@@ -37,6 +37,8 @@ func (r *Reconciler) take(ctx context.Context, o Observed, s Step) (ctrl.Result,
 		return r.start(ctx, o, s)
 	case Resume:
 		return r.resume(ctx, o, s)
+	case KeepSnapshot:
+		return r.keepSnapshot(ctx, o, s)
 	case Cancel:
 		r.Hub.Cancel(workspaceKey(o.Update), o.Update.UID, "the Update was deleted")
 		return r.follow(ctx, o, s)

@@ -50,12 +50,16 @@ type fakeAgent struct {
 	progress map[types.UID]*operation.Progress
 	results  map[types.UID]*operation.Result
 	canceled map[types.UID]bool
+	// snapshots wait to be kept; kept are the answers.
+	snapshots map[types.UID]*operation.Snapshot
+	kept      []*operation.SnapshotKept
 }
 
 func newAgent(pod types.UID) *fakeAgent {
 	return &fakeAgent{
 		pod: pod, runs: map[types.UID]int{}, given: map[types.UID]*operation.Operation{}, canceled: map[types.UID]bool{},
 		progress: map[types.UID]*operation.Progress{}, results: map[types.UID]*operation.Result{},
+		snapshots: map[types.UID]*operation.Snapshot{},
 	}
 }
 
@@ -83,6 +87,7 @@ func (h *fakeHub) State(_ types.NamespacedName, uid types.UID) hub.State {
 		return state
 	}
 	state.Progress, state.Result = h.agent.progress[uid], h.agent.results[uid]
+	state.Snapshot = h.agent.snapshots[uid]
 	state.Offered = state.Offered || state.Progress != nil || state.Result != nil
 	return state
 }
@@ -107,6 +112,13 @@ func (h *fakeHub) Offer(_ types.NamespacedName, pod types.UID, op *operation.Ope
 func (h *fakeHub) Cancel(_ types.NamespacedName, uid types.UID, _ string) {
 	if h.agent != nil && h.agent.runs[uid] > 0 {
 		h.agent.canceled[uid] = true
+	}
+}
+
+func (h *fakeHub) SnapshotKept(_ types.NamespacedName, kept *operation.SnapshotKept) {
+	if h.agent != nil {
+		h.agent.kept = append(h.agent.kept, kept)
+		delete(h.agent.snapshots, types.UID(kept.GetUid()))
 	}
 }
 
@@ -218,7 +230,7 @@ func (w *world) restart() {
 	w.hub.agent = agent
 	w.recorder, w.metrics = &fakeRecorder{}, &fakeMetrics{}
 	w.Reconciler = &Reconciler{
-		Client: w.client, Reader: w.client, Clock: w.clock, Hub: w.hub, Recorder: w.recorder, Metrics: w.metrics, Git: &w.git,
+		Client: w.client, Reader: w.client, Clock: w.clock, Hub: w.hub, Snapshots: w.hub, Recorder: w.recorder, Metrics: w.metrics, Git: &w.git,
 		Settings: Settings{CancelGrace: time.Minute, ArtifactURL: func(digest string) string { return "https://hub/" + digest }},
 	}
 }
