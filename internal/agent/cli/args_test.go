@@ -90,6 +90,18 @@ func TestDriftArgs(t *testing.T) {
 	}
 }
 
+func TestClearArgs(t *testing.T) {
+	op := &operation.Operation{Stack: &operation.Stack{Name: "dev"}, Options: all()}
+	want := []string{
+		"refresh", "--yes", "--skip-preview", "--clear-pending-creates", "--stack=dev", "--non-interactive", "--color=never",
+		"--suppress-progress", "--suppress-outputs", "--event-log=/share/pending.json", "--parallel=4", "--target=urn:interrupted",
+		"--run-program", "--verbose=9", "--logtostderr", "--logflow",
+	}
+	if diff := cmp.Diff(want, cli.ClearArgs(op, []string{"urn:interrupted"}, "/share/pending.json")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestSelectArgs(t *testing.T) {
 	cases := map[string]struct {
 		stack *operation.Stack
