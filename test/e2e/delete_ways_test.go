@@ -157,7 +157,7 @@ func TestEverythingGoesAtOnce(t *testing.T) {
 	t.Parallel()
 	s := begin(t, "bare")
 	const own = `{spec: {serviceAccountName: NAME, envRefs: {PULUMI_CONFIG_PASSPHRASE: {secret: {name: NAME, key: passphrase}}}}}`
-	const touch = "resources:\n  file:\n    type: testing:index:File\n    properties: {path: /state/NAME, content: made}\n"
+	const touch = "resources:\n  file:\n    type: testing:index:Thing\n    properties: {folder: /state/NAME, label: thing}\n"
 	named := func(text, name string) string { return strings.ReplaceAll(text, "NAME", name) }
 	belongings := func(name string) []client.Object {
 		meta := metav1.ObjectMeta{Namespace: s.Name, Name: name}
@@ -199,9 +199,9 @@ func TestEverythingGoesAtOnce(t *testing.T) {
 	s.untilGone(asleep, "to be destroyed when all is back")
 	s.program("witness", greeting)
 	s.untilReady(s.stack("witness", "witness"))
-	left, err := s.Shell(s.ctx, "witness", "ls /state/warm /state/asleep 2>/dev/null || true")
+	left, err := s.Shell(s.ctx, "witness", "ls /state/warm/things /state/asleep/things")
 	s.must(err)
-	if left != "" {
+	if left != "/state/asleep/things:\n\n/state/warm/things:\n" {
 		t.Errorf("not destroyed: %q", left)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 )
 
@@ -126,6 +127,29 @@ func TestWhoWaitsForWhom(t *testing.T) {
 				t.Errorf("who waits for whom (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestWaitingForDependentsIsTold: who waits for others says so once, in an event too, and goes on when they are gone.
+func TestWaitingForDependentsIsTold(t *testing.T) {
+	c := newCluster(t, append(needs("demo:", "app+: demo"), programOf(greeting))...)
+	c.edit(func(s *pulumiv1.Stack) { s.Spec.DestroyOnFinalize, s.Generation = true, 2 })
+	c.reconcile()
+	c.reconcile()
+	if told := c.told(pulumiv1.ReasonDependentsExist); len(told) != 1 || !strings.Contains(told[0], `"app"`) || len(c.updates()) != 0 {
+		t.Errorf("it is told as %q, with %d updates", told, len(c.updates()))
+	}
+	app := &pulumiv1.Stack{}
+	if err := c.client.Get(t.Context(), types.NamespacedName{Namespace: key.Namespace, Name: "app"}, app); err != nil {
+		t.Fatal(err)
+	}
+	app.Spec.Prerequisites = nil
+	if err := c.client.Update(t.Context(), app); err != nil {
+		t.Fatal(err)
+	}
+	c.reconcile()
+	if updates := c.updates(); len(updates) != 1 || updates[0].Spec.Type != autov1alpha1.DestroyUpdate {
+		t.Errorf("when nobody needs it any more there are %d updates, want the destroy", len(updates))
 	}
 }
 

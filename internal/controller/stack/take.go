@@ -241,7 +241,8 @@ func (r *Reconciler) news(stack *pulumiv1.Stack, o Observed, step Step) []notice
 	case same:
 	case reason == pulumiv1.ReasonSpecInvalid:
 		notices = append(notices, configInvalid(step.State))
-	case reason == pulumiv1.ReasonWorkspaceFailed, reason == pulumiv1.ReasonSourceInvalid, reason == pulumiv1.ReasonNamespaceTerminating, reason == pulumiv1.ReasonSourceUnavailable:
+	case reason == pulumiv1.ReasonWorkspaceFailed, reason == pulumiv1.ReasonSourceInvalid, reason == pulumiv1.ReasonNamespaceTerminating,
+		reason == pulumiv1.ReasonSourceUnavailable, reason == pulumiv1.ReasonDependentsExist:
 		notices = append(notices, notStarting(step.State))
 	}
 	return notices
