@@ -159,3 +159,33 @@ func TestAbandonedStackSaysWhatIsLeft(t *testing.T) {
 		t.Errorf("%d updates, want the up and the one destroy", n)
 	}
 }
+
+// TestKeptResourcesAreTold: a Stack without destroyOnFinalize says what it leaves, too; one that never applied anything has
+// nothing to say.
+func TestKeptResourcesAreTold(t *testing.T) {
+	for name, ran := range map[string]bool{"Ran": true, "NeverRan": false} {
+		t.Run(name, func(t *testing.T) {
+			objects := []client.Object{demo()}
+			if ran {
+				objects = append(objects, programOf(greeting))
+			}
+			c := newCluster(t, objects...)
+			c.reconcile()
+			if ran {
+				c.did(map[string]int32{"create": 1, "same": 1})
+				c.finish("", nil)
+				c.reconcile()
+			}
+			if err := c.client.Delete(t.Context(), c.stack()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.once(); err != nil {
+				t.Fatal(err)
+			}
+			told := c.told(pulumiv1.EventResourcesKept)
+			if (len(told) == 1 && strings.HasPrefix(told[0], "Normal") && strings.Contains(told[0], `2 resources, the stack's own among them, of the stack "dev"`)) != ran {
+				t.Errorf("what is left is told as %q", told)
+			}
+		})
+	}
+}
