@@ -55,7 +55,7 @@ func newLock(config *rest.Config, o Options, log logr.Logger) (resourcelock.Inte
 	if o.PKONamespace == "" || o.PKONamespace == o.PodNamespace {
 		return own, nil
 	}
-	return &lock{Interface: own, leases: leases, clock: clock.RealClock{}, log: log, namespace: o.PKONamespace}, nil
+	return &lock{Interface: own, leases: leases, clock: o.Clock, log: log, namespace: o.PKONamespace}, nil
 }
 
 // Create takes the lease where there is none yet.

@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -67,8 +66,11 @@ func run(ctx context.Context, o Options, kubeconfig *rest.Config, log logr.Logge
 	if err != nil {
 		return fmt.Errorf("make a client: %w", err)
 	}
+	if err := awaitAPI(ctx, kubeconfig, o.Clock, log); err != nil {
+		return err
+	}
 	keeper := &certificate.Keeper{
-		Client: live, Clock: clock.RealClock{}, Log: log.WithName("certificates"),
+		Client: live, Clock: o.Clock, Log: log.WithName("certificates"),
 		Namespace: o.PodNamespace, Names: servedNames(o),
 	}
 	if err := keeper.Refresh(ctx); err != nil {
@@ -126,7 +128,7 @@ func managerOptions(o Options, scheme *runtime.Scheme) ctrl.Options {
 
 // assemble adds all that runs to the manager.
 func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Client, keeper *certificate.Keeper, registerer prometheus.Registerer) error {
-	now, log := clock.RealClock{}, mgr.GetLogger()
+	now, log := o.Clock, mgr.GetLogger()
 	pods, err := podSettings(ctx, o, live)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/gantry-operator/gantry/internal/operation"
@@ -78,6 +79,8 @@ type Options struct {
 
 	// Zap are the options of the log.
 	Zap zap.Options
+	// Clock is the time.
+	Clock clock.WithTicker
 
 	// programAddress and programAdvertised are PKO's flags for its server of Programs. They are taken, so that a
 	// Deployment made for PKO starts, and mean nothing.
@@ -121,6 +124,7 @@ func defaults() Options {
 		CancelGrace:    5 * time.Minute,
 		PodNamespace:   "gantry-system",
 		WorkspaceImage: "pulumi/pulumi:latest-nonroot",
+		Clock:          clock.RealClock{},
 	}
 }
 

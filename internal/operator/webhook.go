@@ -3,7 +3,6 @@ package operator
 import (
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gantry-operator/gantry/internal/certificate"
@@ -27,11 +26,11 @@ func servedNames(o Options) []string {
 // newWebhooks makes what git hosts tell of pushes.
 func newWebhooks(o Options, live client.Reader, keeper *certificate.Keeper, recorder *metrics.Recorder, poker webhook.Poker, log logr.Logger) *webhook.Server {
 	secrets := &webhook.Secrets{
-		Client: live, Clock: clock.RealClock{}, Log: log, Name: types.NamespacedName{Namespace: o.PodNamespace, Name: o.WebhookSecret},
+		Client: live, Clock: o.Clock, Log: log, Name: types.NamespacedName{Namespace: o.PodNamespace, Name: o.WebhookSecret},
 	}
 	return &webhook.Server{
 		Receiver: webhook.NewReceiver(webhook.Config{
-			Poker: poker, Key: repositoryKey, Secrets: secrets.Current, Record: recorder.WebhookReceived, Clock: clock.RealClock{},
+			Poker: poker, Key: repositoryKey, Secrets: secrets.Current, Record: recorder.WebhookReceived, Clock: o.Clock,
 		}),
 		Secrets: secrets, Address: o.WebhookAddress, TLS: keeper.TLS(),
 	}

@@ -64,10 +64,11 @@ livenessProbe:
 readinessProbe:
   httpGet: {path: /readyz, port: health}
   periodSeconds: 10
+# A manager that waits for the API server is not helped by a restart.
 startupProbe:
   httpGet: {path: /readyz, port: health}
   periodSeconds: 1
-  failureThreshold: 60
+  failureThreshold: 600
 resources:
   {{- toYaml .Values.resources | nindent 2 }}
 securityContext:
