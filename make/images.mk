@@ -97,7 +97,10 @@ bin/doubles/.kubernetes-provider: FORCE
 	@mkdir -p $(@D)
 	@[[ -e $@ && $$(<$@) == "$(PULUMI_KUBERNETES_PROVIDER)" ]] || echo "$(PULUMI_KUBERNETES_PROVIDER)" >$@
 
-SERVERS := bin/doubles/pulumi-cloud bin/doubles/flux-source
+bin/doubles/skewed-manager: $(DOUBLE_SOURCES) $(PRODUCT_SOURCES)
+	@$(call build,.,./test/doubles/skewedmanager/cmd,$@)
+
+SERVERS := bin/doubles/pulumi-cloud bin/doubles/flux-source bin/doubles/skewed-manager
 
 bin/layers/doubles.tar: bin/imagetool $(DOUBLES) $(SERVERS)
 	@bin/imagetool files $@ $(foreach double,$(DOUBLES) $(SERVERS),$(double)=/usr/local/bin/$(notdir $(double)))

@@ -38,12 +38,21 @@ func faults() []fault {
 		{name: "etcd killed", times: 3, short: 1, shared: true, inject: killEtcd},
 		{name: "kubelet restarted", times: 3, short: 1, shared: true, inject: restart("kubelet")},
 		{name: "containerd restarted", times: 3, short: 1, shared: true, inject: restart("containerd")},
+		{name: "clock moved", times: 2, shared: true, kills: true, overlays: []string{leisurely}, inject: moveClock},
 		{name: "pod deleted", times: 3, short: 1, kills: true, inject: deletePod},
 		{name: "pod evicted", times: 3, kills: true, inject: evictPod},
 		{name: "pod killed", times: 3, short: 1, kills: true, inject: killPod},
 		{name: "agent killed", times: 3, short: 1, kills: true, inject: killProgram("agent")},
 		{name: "pulumi killed", times: 3, short: 1, kills: true, inject: killProgram("pulumi")},
+		{name: "pod out of memory", times: 2, kills: true, greedy: true, overlays: []string{tight}, inject: outOfMemory},
 		{name: "network cut between pod and manager", times: 2, short: 1, inject: cutNetwork},
 		{name: "100 annotations in a second", times: 100, short: 100, wanted: 2, inject: annotate},
 	}
 }
+
+const (
+	// tight has a pod end what takes more memory than the program needs.
+	tight = `{spec: {workspaceTemplate: {spec: {resources: {limits: {memory: 512Mi}}}}}}`
+	// leisurely leaves the time until failures are tried again as it is by default.
+	leisurely = `{spec: {retryMaxBackoffDurationSeconds: null}}`
+)

@@ -147,9 +147,14 @@ func (c *chaos) leave(ctx context.Context, s *story, result row) {
 	if len(result.harms) > 0 {
 		fmt.Fprintf(os.Stderr, "namespace %s of the fault %q:\n%s\n", s.Name, s.fault.name, strings.Join(result.harms, "\n"))
 		s.Dump(leaving, os.Stderr)
-		if c.options.keep {
-			return
+	}
+	if s.undo != nil {
+		if err := s.undo(leaving); err != nil {
+			fmt.Fprintln(os.Stderr, "chaos: undoing the fault:", err)
 		}
+	}
+	if len(result.harms) > 0 && c.options.keep {
+		return
 	}
 	if err := s.Leave(leaving); err != nil {
 		fmt.Fprintln(os.Stderr, "chaos: cleaning up:", err)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -48,4 +49,25 @@ func killProgram(name string) func(context.Context, *story) error {
 	return func(ctx context.Context, s *story) error {
 		return s.inTheMiddle(ctx, func(pod *corev1.Pod) error { return stage.Murder(pod, name) })
 	}
+}
+
+// outOfMemory has the kernel end the provider, which takes memory for as long as the thing in the middle is made.
+func outOfMemory(ctx context.Context, s *story) error {
+	for i := range s.times {
+		update, pod, err := s.underway(ctx, i)
+		if err != nil {
+			return err
+		}
+		for {
+			if _, err := stage.HostPID(pod, "pulumi-resource"); err != nil {
+				break
+			}
+			if err := pause(ctx, poll); err != nil {
+				return fmt.Errorf("waiting for the memory to be used up: %w", err)
+			}
+		}
+		s.hit()
+		s.cuts = append(s.cuts, cut{at: time.Now(), update: update.Name})
+	}
+	return nil
 }

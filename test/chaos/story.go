@@ -43,7 +43,7 @@ spec:
   retryMaxBackoffDurationSeconds: 1
   workspaceTemplate:
     spec:
-      image: localhost/gantry-e2e:dev
+      image: ` + doubles + `
       resources: {requests: {cpu: 10m, memory: 64Mi}}
       env: [{name: TESTING_POD, valueFrom: {fieldRef: {fieldPath: metadata.uid}}}]
 `
@@ -70,6 +70,8 @@ type story struct {
 	whole time.Time
 
 	stopRecording func()
+	// undo gives the cluster back what the fault took from it beyond its own story.
+	undo func(context.Context) error
 }
 
 // cut is the end of an operation by a fault.
