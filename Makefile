@@ -47,7 +47,7 @@ endif
 ##@ Test it
 
 .PHONY: test
-test: unit cluster-check e2e ## Run every test: unit, API server, the embedded cluster itself, and on the cluster
+test: unit cluster-check e2e chaos-short ## Run every test: unit, API server, the embedded cluster itself, on the cluster, and faults there
 
 # Modules of their own beside the root module, with tests.
 NESTED := test/cluster test/images test/flux $(patsubst %/go.mod,%,$(wildcard test/doubles/*/go.mod))
@@ -70,10 +70,14 @@ e2e: cluster-up load load-examples load-languages bin/helm bin/flux-crds ## Run 
 		go test ./test/e2e/... -count=1 -timeout $(E2E_TIMEOUT) -v -run '$(E2E_RUN)'
 
 .PHONY: chaos
-chaos: cluster-up load ## Break what Gantry stands on while stacks are updated, count the harm, and write .cluster/chaos.json (CHAOS=-short, CHAOS='-only "pod killed"' for a part)
+chaos: cluster-up load ## Break what Gantry stands on while stacks are updated, and count the harm (CHAOS='-only "pod killed"' for a part)
 	@KUBECONFIG=$(EMBEDDED) $(MAKE) --no-print-directory deploy
 	@$(call say,break things)
 	@KUBECONFIG=$(EMBEDDED) PATH="$(CURDIR)/bin:$$PATH" go run ./test/chaos $(CHAOS)
+
+.PHONY: chaos-short
+chaos-short: ## The short form of it, which is part of every run of the tests
+	@$(MAKE) --no-print-directory chaos CHAOS=-short
 
 .PHONY: bench
 bench: cluster-up load ## Measure how fast stacks are, and write .cluster/bench.json (BENCH='-only git' for a part)

@@ -15,6 +15,8 @@ type evidence struct {
 	// kills tells that the fault ends operations, wanted how many there may be where it does not.
 	kills  bool
 	wanted int
+	// removes tells that the fault deletes the Stack with its Updates.
+	removes bool
 
 	lines   []line
 	locks   []string
@@ -59,6 +61,8 @@ func (e *evidence) judge(result *row) {
 func (e *evidence) judgeLost(result *row) {
 	for _, update := range e.updates {
 		switch {
+		case !complete(&update) && e.removes:
+			// Deleted with all else, as was asked for: what counts is that what it had made is destroyed.
 		case !complete(&update):
 			result.Lost++
 			result.harm("Update %s has no result: %+v", update.Name, update.Status)

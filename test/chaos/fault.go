@@ -22,6 +22,10 @@ type fault struct {
 	wanted int
 	// greedy has the thing in the middle take memory without end while it waits.
 	greedy bool
+	// removes tells that the fault deletes the Stack: it has to be destroyed, and nothing else.
+	removes bool
+	// prepare makes what the fault needs, before there is a Stack.
+	prepare func(ctx context.Context, s *story) error
 	// overlays change the story's Stack.
 	overlays []string
 	// inject breaks something as often as the story's times. The operation is in the middle when it begins; it is let go
@@ -39,12 +43,17 @@ func faults() []fault {
 		{name: "kubelet restarted", times: 3, short: 1, shared: true, inject: restart("kubelet")},
 		{name: "containerd restarted", times: 3, short: 1, shared: true, inject: restart("containerd")},
 		{name: "clock moved", times: 2, shared: true, kills: true, overlays: []string{leisurely}, inject: moveClock},
+		{
+			name: "namespace deleted", times: 1, shared: true, kills: true, removes: true, overlays: []string{elsewhere},
+			prepare: prepareElsewhere, inject: deleteNamespace,
+		},
 		{name: "pod deleted", times: 3, short: 1, kills: true, inject: deletePod},
 		{name: "pod evicted", times: 3, kills: true, inject: evictPod},
 		{name: "pod killed", times: 3, short: 1, kills: true, inject: killPod},
 		{name: "agent killed", times: 3, short: 1, kills: true, inject: killProgram("agent")},
 		{name: "pulumi killed", times: 3, short: 1, kills: true, inject: killProgram("pulumi")},
 		{name: "pod out of memory", times: 2, kills: true, greedy: true, overlays: []string{tight}, inject: outOfMemory},
+		{name: "pod's disk full", times: 1, overlays: []string{small}, inject: fillDisk},
 		{name: "network cut between pod and manager", times: 2, short: 1, inject: cutNetwork},
 		{name: "100 annotations in a second", times: 100, short: 100, wanted: 2, inject: annotate},
 	}

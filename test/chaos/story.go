@@ -69,6 +69,9 @@ type story struct {
 	// whole is when all was whole again that the fault had broken.
 	whole time.Time
 
+	// execution is the namespace in which Stacks of namespaces are destroyed that are being deleted.
+	execution *stage.Namespace
+
 	stopRecording func()
 	// undo gives the cluster back what the fault took from it beyond its own story.
 	undo func(context.Context) error
@@ -102,6 +105,11 @@ func (s *story) prepare(ctx context.Context) error {
 		return err
 	}
 	s.world = world{folder: folder}
+	if s.fault.prepare != nil {
+		if err := s.fault.prepare(ctx, s); err != nil {
+			return err
+		}
+	}
 	if err := s.ApplyProgram(ctx, "things", fmt.Sprintf(program, s.fault.greedy)); err != nil {
 		return err
 	}

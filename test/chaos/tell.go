@@ -8,9 +8,12 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/test/e2e/stage"
 )
 
 const (
@@ -37,6 +40,19 @@ func (s *story) tell(ctx context.Context) row {
 		return result
 	}
 	result.Injected = s.injected
+	if s.fault.removes {
+		s.remove(ctx, &result)
+		s.judge(&result)
+		return result
+	}
+	s.settle(ctx, &result)
+	s.judge(&result)
+	s.remove(ctx, &result)
+	return result
+}
+
+// settle waits until the Stack is up to date.
+func (s *story) settle(ctx context.Context, result *row) {
 	waiting, cancel := context.WithTimeoutCause(ctx, patience, errors.New("not in "+patience.String()))
 	defer cancel()
 	if err := s.recorder.until(waiting, "to be up to date", s.upToDate); err != nil {
@@ -50,14 +66,16 @@ func (s *story) tell(ctx context.Context) row {
 	if err := s.recorder.until(settling, "to have a result of each operation", allComplete); err != nil {
 		result.harm("%v", err)
 	}
+}
+
+// judge looks at what there is to see.
+func (s *story) judge(result *row) {
 	states, updates, _ := s.recorder.look()
-	evidence := evidence{states: states, updates: updates, cuts: s.cuts, whole: s.whole, kills: s.fault.kills, wanted: s.fault.wanted}
+	evidence := evidence{states: states, updates: updates, cuts: s.cuts, whole: s.whole, kills: s.fault.kills, wanted: s.fault.wanted, removes: s.fault.removes}
 	if err := evidence.read(s.world); err != nil {
 		result.harm("%v", err)
 	}
-	evidence.judge(&result)
-	s.remove(ctx, &result)
-	return result
+	evidence.judge(result)
 }
 
 // upToDate tells whether the Stack is as it is wanted, and says so.
@@ -107,8 +125,10 @@ func (s *story) left(ctx context.Context) []string {
 	deadline := time.Now().Add(tidying)
 	for {
 		var found []string
-		for _, list := range []client.ObjectList{&corev1.PodList{}, &autov1alpha1.WorkspaceList{}, &autov1alpha1.UpdateList{}} {
-			found = append(found, s.names(ctx, list)...)
+		for _, n := range []*stage.Namespace{s.Namespace, s.execution} {
+			if n != nil {
+				found = append(found, leftIn(ctx, n)...)
+			}
 		}
 		if len(found) == 0 || time.Now().After(deadline) || pause(ctx, poll) != nil {
 			return found
@@ -116,23 +136,24 @@ func (s *story) left(ctx context.Context) []string {
 	}
 }
 
-func (s *story) names(ctx context.Context, list client.ObjectList) []string {
-	if err := s.Client.List(ctx, list, client.InNamespace(s.Name)); err != nil {
-		return []string{fmt.Sprintf("what cannot be listed (%v)", err)}
-	}
+// leftIn names what a namespace has that belongs to Stacks.
+func leftIn(ctx context.Context, n *stage.Namespace) []string {
 	var names []string
-	switch l := list.(type) {
-	case *corev1.PodList:
-		for _, item := range l.Items {
-			names = append(names, "pod "+item.Name)
+	for kind, list := range map[string]client.ObjectList{
+		"pod": &corev1.PodList{}, "Workspace": &autov1alpha1.WorkspaceList{}, "Update": &autov1alpha1.UpdateList{},
+	} {
+		err := n.Client.List(ctx, list, client.InNamespace(n.Name))
+		if err == nil {
+			err = meta.EachListItem(list, func(object runtime.Object) error {
+				name, err := meta.Accessor(object)
+				if err == nil {
+					names = append(names, fmt.Sprintf("%s %s/%s", kind, n.Name, name.GetName()))
+				}
+				return err
+			})
 		}
-	case *autov1alpha1.WorkspaceList:
-		for _, item := range l.Items {
-			names = append(names, "Workspace "+item.Name)
-		}
-	case *autov1alpha1.UpdateList:
-		for _, item := range l.Items {
-			names = append(names, "Update "+item.Name)
+		if err != nil {
+			names = append(names, fmt.Sprintf("what cannot be listed (%v)", err))
 		}
 	}
 	return names
