@@ -28,6 +28,7 @@ func (r *Runner) prepare(ctx context.Context, run *run) (err error) {
 
 // selectStack makes sure that the stack is there, once per stack and pod.
 func (r *Runner) selectStack(ctx context.Context, run *run) error {
+	r.mendTorn(run)
 	key := r.stackKey(run)
 	if r.selected[key] {
 		return nil
