@@ -108,13 +108,7 @@ func (c *CLI) Run(ctx context.Context, command Command) (Ending, error) {
 	watch := c.watch(ctx, cmd.Process, command.Grace)
 	err := cmd.Wait()
 	c.Children.done(cmd.Process.Pid)
-	interrupted, killed := watch()
-	ending := Ending{Interrupted: interrupted, Killed: killed}
-	ending.Code, ending.Signal = status(cmd.ProcessState)
-	// Who ends by a signal, whoever sent it, has ended nothing of what it started: providers would go on creating.
-	if killed || ending.Signal != "" {
-		c.Children.KillStrays()
-	}
+	ending := c.ended(cmd, watch)
 	stdout.flush()
 	stderr.flush()
 	ending.Stdout, ending.Stderr = stdout.tail(), stderr.tail()
@@ -126,6 +120,18 @@ func (c *CLI) Run(ctx context.Context, command Command) (Ending, error) {
 		return ending, fmt.Errorf("wait for pulumi: %w", err)
 	}
 	return ending, nil
+}
+
+// ended tells how a process ended. One that a signal ended, whoever sent it, has ended nothing of what it started, and
+// providers would go on creating: that is killed, too.
+func (c *CLI) ended(cmd *exec.Cmd, watch func() (interrupted, killed bool)) Ending {
+	ending := Ending{}
+	ending.Interrupted, ending.Killed = watch()
+	ending.Code, ending.Signal = status(cmd.ProcessState)
+	if ending.Killed || ending.Signal != "" {
+		c.Children.KillStrays()
+	}
+	return ending
 }
 
 // watch asks the process to end when the context does, and kills its group after the grace period. The function it
