@@ -46,6 +46,16 @@ func Spread(d time.Duration, seed string) time.Duration {
 	return time.Duration(float64(d) * float64(h.Sum32()) / float64(math.MaxUint32))
 }
 
+// ahead is how far a time on record may be ahead of the clock: those of replicas differ a little.
+const ahead = time.Minute
+
+// Due tells whether d has passed since a time on record. One that is far ahead of the clock was recorded by a clock that
+// was wrong: nothing waits for it to come.
+func Due(since time.Time, d time.Duration, now time.Time) bool {
+	passed := now.Sub(since)
+	return passed >= d || passed < -ahead
+}
+
 // Until is the time from now to d after since, and at least a second, so that no clock's fault makes a hot loop.
 func Until(since time.Time, d time.Duration, now time.Time) time.Duration {
 	return max(since.Add(d).Sub(now), time.Second)

@@ -73,3 +73,24 @@ func TestUntil(t *testing.T) {
 		t.Errorf("Until in the past = %s, want 1s", got)
 	}
 }
+
+func TestDue(t *testing.T) {
+	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	cases := map[string]struct {
+		reason string
+		since  time.Duration
+		want   bool
+	}{
+		"Passed":      {"its time has come", -10 * time.Second, true},
+		"NotYet":      {"it has not", -9 * time.Second, false},
+		"LittleAhead": {"the clocks of two replicas differ", time.Minute, false},
+		"FarAhead":    {"the clock was wrong when that was recorded", time.Minute + time.Second, true},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			if got := schedule.Due(now.Add(tc.since), 10*time.Second, now); got != tc.want {
+				t.Errorf("%s: %t, want %t", tc.reason, got, tc.want)
+			}
+		})
+	}
+}

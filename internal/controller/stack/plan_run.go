@@ -70,7 +70,7 @@ func reasonAfterSuccess(o Observed, last *pulumiv1.LastUpdate, now time.Time) (s
 		return "", 0
 	}
 	frequency := schedule.Jitter(max(minResync, schedule.Seconds(o.Stack.Spec.ResyncFrequencySeconds)), string(o.Stack.UID))
-	if now.Sub(last.LastResyncTime.Time) >= frequency {
+	if schedule.Due(last.LastResyncTime.Time, frequency, now) {
 		return fmt.Sprintf("Resync time elapsed: %s", frequency.Round(time.Second)), 0
 	}
 	return "", schedule.Until(last.LastResyncTime.Time, frequency, now)
@@ -96,7 +96,7 @@ func reasonAfterFailure(o Observed, last *pulumiv1.LastUpdate, now time.Time) (s
 		return "", 0
 	}
 	wait := cooldown(o.Stack, last)
-	if now.Sub(last.LastResyncTime.Time) >= wait {
+	if schedule.Due(last.LastResyncTime.Time, wait, now) {
 		return fmt.Sprintf("Backoff time elapsed: %s", wait.Round(time.Second)), 0
 	}
 	return "", schedule.Until(last.LastResyncTime.Time, wait, now)
