@@ -67,7 +67,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: leastPing, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pongWithin, MaxConnectionIdle: idleWithin}),
 	)
-	operation.RegisterHubServer(server, service{hub: s.Hub})
+	operation.RegisterHubServer(server, s.Hub.Service())
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	pumps := make(chan struct{})

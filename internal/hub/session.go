@@ -124,6 +124,9 @@ type service struct {
 	hub *Hub
 }
 
+// Service is what serves the sessions, for whatever brings their messages.
+func (h *Hub) Service() operation.HubServer { return service{hub: h} }
+
 // Session serves one agent until it, the network, its pod or a newer session ends it. Nothing that comes over the
 // stream is looked at before the token was.
 func (s service) Session(stream operation.Hub_SessionServer) error {

@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,6 +30,8 @@ const (
 	indexProgram = "spec.programRef.name"
 	// indexNeeded is by the other Stacks that a Stack waits for.
 	indexNeeded = "needed Stacks"
+	// indexCurrent is by the Update that a Stack has under way.
+	indexCurrent = "status.currentUpdate.name"
 	// indexStack is of Updates, by the Stack that owns them. Their label alone would do less: it is short, and a template
 	// may change it.
 	indexStack = "metadata.ownerReferences.name"
@@ -36,7 +39,7 @@ const (
 
 // SetupWithManager registers the controller, its watches and its indexes.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, workers int) error {
-	for name, values := range map[string]func(*pulumiv1.Stack) []string{indexProgram: programNames, indexNeeded: neededStacks} {
+	for name, values := range map[string]func(*pulumiv1.Stack) []string{indexProgram: programNames, indexNeeded: neededStacks, indexCurrent: currentNames} {
 		extract := func(object client.Object) []string {
 			stack, ok := object.(*pulumiv1.Stack)
 			if !ok {
@@ -51,7 +54,6 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 	if err := mgr.GetFieldIndexer().IndexField(ctx, &autov1alpha1.Update{}, indexStack, stackNames); err != nil {
 		return fmt.Errorf("index Updates by their Stack: %w", err)
 	}
-	owned := handler.EnqueueRequestForOwner(mgr.GetScheme(), mgr.GetRESTMapper(), &pulumiv1.Stack{})
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("stack-controller").
 		For(&pulumiv1.Stack{}, builder.WithPredicates(predicate.Or(stackChanged(), kube.Changed(statusOfStack)))).
@@ -61,7 +63,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 		Owns(&autov1alpha1.Workspace{}, builder.WithPredicates(statusChanged(workspaceState))).
 		Watches(&autov1alpha1.Workspace{}, handler.EnqueueRequestsFromMapFunc(r.ownerElsewhere), builder.WithPredicates(statusChanged(workspaceState))).
 		Watches(&autov1alpha1.Update{}, handler.EnqueueRequestsFromMapFunc(r.ownerElsewhere), builder.WithPredicates(statusChanged(updateState))).
-		Watches(&autov1alpha1.Update{}, owned, builder.WithPredicates(statusChanged(updateState))).
+		Watches(&autov1alpha1.Update{}, handler.EnqueueRequestsFromMapFunc(r.stacksOf), builder.WithPredicates(statusChanged(updateState))).
 		WatchesRawSource(source.Func(r.wake)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(r)
@@ -80,6 +82,27 @@ func stackNames(object client.Object) []string {
 		return []string{name}
 	}
 	return names
+}
+
+// currentNames is the Update that a Stack has under way.
+func currentNames(stack *pulumiv1.Stack) []string {
+	if current := stack.Status.CurrentUpdate; current != nil {
+		return []string{current.Name}
+	}
+	return nil
+}
+
+// stacksOf maps an Update to its Stack: by the owner, and also by what that has on record, since a deletion that orphans
+// takes the owner from an Update under way.
+func (r *Reconciler) stacksOf(ctx context.Context, object client.Object) []reconcile.Request {
+	requests := r.byIndex(indexCurrent)(ctx, object)
+	for _, name := range stackNames(object) {
+		request := reconcile.Request{NamespacedName: types.NamespacedName{Namespace: object.GetNamespace(), Name: name}}
+		if !slices.Contains(requests, request) {
+			requests = append(requests, request)
+		}
+	}
+	return requests
 }
 
 // programNames are the Programs that a Stack names, one of which as PKO lets a Flux source be named.

@@ -1,0 +1,239 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/failure"
+	"github.com/gantry-operator/gantry/internal/operation"
+	"github.com/gantry-operator/gantry/internal/source/git"
+)
+
+// incident is something that happens to a Stack or to all, with a number that says to which, and which of its kind.
+type incident struct {
+	kind string
+	n    int
+}
+
+func (e incident) String() string { return fmt.Sprintf("%s %d", e.kind, e.n) }
+
+// stack is the name of the Stack that it happens to.
+func (e incident) stack() types.NamespacedName {
+	names := stackNames()
+	return types.NamespacedName{Namespace: namespace, Name: names[e.n%len(names)]}
+}
+
+// which says which of its kind it is.
+func (e incident) which() int { return e.n / len(stackNames()) }
+
+const namespace = "team"
+
+// stackNames are the Stacks of the world. The second has the first as its prerequisite.
+func stackNames() []string { return []string{"base", "app"} }
+
+// weights are all kinds of incidents, and how often each of them happens.
+func weights() map[string]int {
+	return map[string]int{
+		"edit": 4, "ask": 3, "unask": 1, "push": 5, "rotate": 1, "away": 1, "deny": 1, "back": 3, "lose": 1,
+		"pass": 12, "end": 14, "drop": 2, "delete": 2, "create": 2, "undo": 1,
+		"restart": 1, "crash": 3, "meanwhile": 4, "order": 1,
+		"kill": 2, "evict": 1, "oom": 2, "cut": 1, "mend": 2, "clear": 1,
+	}
+}
+
+// happen lets an incident happen. What cannot happen now does not.
+func (w *world) happen(e incident) {
+	switch e.kind {
+	case "push":
+		w.host.say(e.n, nil)
+	case "away":
+		w.host.say(-1, []error{
+			failure.NewWaiting(pulumiv1.ReasonSourceUnavailable, "away"), failure.NewWaiting(pulumiv1.ReasonStackProcessing, "polling"),
+			git.NewStale(false, errors.New("away")), git.NewStale(true, errors.New("polling")),
+		}[e.n%4])
+	case "deny":
+		w.host.say(-1, failure.NewTerminal(pulumiv1.ReasonSourceUnavailable, "denied"))
+	case "back":
+		w.host.say(-1, nil)
+	case "lose":
+		w.archives.lose()
+	case "rotate":
+		w.rotate(e)
+	case "order":
+		w.random = newRandom(uint64(e.n))
+	case "crash":
+		w.dieAt, w.dieAfter = 1+e.n/2%6, e.n%2 == 0
+	case "create":
+		w.createStack(e.stack())
+	case "edit", "ask", "unask", "delete", "undo":
+		w.user(e)
+	default:
+		w.trouble(e)
+	}
+}
+
+// trouble is what happens to pods, agents and children.
+func (w *world) trouble(e incident) {
+	stack := e.stack()
+	a := w.agentOf(stack)
+	switch e.kind {
+	case "end":
+		if a != nil && a.running != nil {
+			outcome, reason := outcomeOf(e.which())
+			a.end(a.running, outcome, reason)
+		}
+	case "drop":
+		if update := w.current(stack); update != nil {
+			_ = w.store.remove("Update", client.ObjectKeyFromObject(update), client.DeleteOptions{})
+		}
+	case "clear":
+		_ = w.store.remove("Workspace", stack, client.DeleteOptions{PropagationPolicy: policyOf(e.which())})
+	case "kill":
+		if e.which()%2 == 0 {
+			_ = w.store.remove("Pod", podOf(stack), client.DeleteOptions{})
+		} else {
+			w.store.vanish("Pod", podOf(stack))
+		}
+	case "evict":
+		w.evict(podOf(stack))
+	case "oom":
+		if a != nil {
+			a.die(true)
+		}
+	case "cut":
+		if a != nil {
+			a.cut = true
+			a.hangUp()
+		}
+	case "mend":
+		if a != nil {
+			a.cut = false
+		}
+	}
+}
+
+// outcomeOf is how an operation ends.
+func outcomeOf(n int) (operation.Outcome, string) {
+	reasons := []string{
+		operation.ReasonSucceeded, operation.ReasonSucceeded, operation.ReasonFailed, operation.ReasonTransient,
+		operation.ReasonConflict, operation.ReasonInitializationFailed, operation.ReasonFailed,
+	}
+	reason := reasons[n%len(reasons)]
+	if reason == operation.ReasonSucceeded {
+		return operation.Outcome_SUCCEEDED, reason
+	}
+	return operation.Outcome_FAILED, reason
+}
+
+func policyOf(n int) *metav1.DeletionPropagation {
+	policies := []metav1.DeletionPropagation{
+		metav1.DeletePropagationBackground, metav1.DeletePropagationForeground, metav1.DeletePropagationOrphan,
+	}
+	return &policies[n%len(policies)]
+}
+
+// user is what users do to a Stack.
+func (w *world) user(e incident) {
+	if e.kind == "delete" {
+		_ = w.store.remove("Stack", e.stack(), client.DeleteOptions{PropagationPolicy: policyOf(e.which())})
+		return
+	}
+	w.store.edit("Stack", e.stack(), func(object client.Object) {
+		stack := object.(*pulumiv1.Stack)
+		switch e.kind {
+		case "edit":
+			edit(stack, e.which())
+		case "undo":
+			stack.Spec.DestroyOnFinalize = !stack.Spec.DestroyOnFinalize
+		case "ask":
+			stack.Annotations = map[string]string{pulumiv1.AnnotationReconciliationRequest: strconv.Itoa(e.which() % 8)}
+		case "unask":
+			stack.Annotations = nil
+		}
+	})
+}
+
+// edit changes the spec of a Stack.
+func edit(stack *pulumiv1.Stack, n int) {
+	switch n % 5 {
+	case 0:
+		stack.Spec.Refresh = !stack.Spec.Refresh
+	case 1:
+		stack.Spec.Preview = !stack.Spec.Preview
+	case 2:
+		stack.Spec.Targets = []string{fmt.Sprint("urn:", n)}
+	case 3:
+		stack.Spec.ContinueResyncOnCommitMatch = !stack.Spec.ContinueResyncOnCommitMatch
+	default:
+		stack.Spec.WorkspaceReclaimPolicy = []pulumiv1.WorkspaceReclaimPolicy{pulumiv1.WorkspaceReclaimDelete, ""}[n/5%2]
+	}
+}
+
+// createStack makes a Stack, if there is none of the name.
+func (w *world) createStack(name types.NamespacedName) {
+	stack := &pulumiv1.Stack{
+		ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name},
+		Spec: pulumiv1.StackSpec{
+			Stack: "org/" + name.Name, DestroyOnFinalize: true, EnvSecrets: []string{"credentials"},
+			GitSource: pulumiv1.GitSource{ProjectRepo: "https://git.example/x.git", Branch: "main", RepoDir: "infra"},
+		},
+	}
+	if names := stackNames(); name.Name == names[1] {
+		stack.Spec.Prerequisites = []pulumiv1.PrerequisiteRef{{Name: names[0]}}
+	}
+	_ = w.store.create(stack)
+}
+
+// rotate changes the Secret that all Stacks take values from.
+func (w *world) rotate(e incident) {
+	name := types.NamespacedName{Namespace: namespace, Name: "credentials"}
+	set := func(object client.Object) {
+		object.(*corev1.Secret).Data = map[string][]byte{"TOKEN": []byte(strconv.Itoa(e.n))}
+	}
+	if !w.store.edit("Secret", name, set) {
+		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name}}
+		set(secret)
+		_ = w.store.create(secret)
+	}
+	w.inputs.changed()
+}
+
+// agentOf is the agent in the pod of a Stack; nil if there is none.
+func (w *world) agentOf(stack types.NamespacedName) *agent {
+	for _, p := range w.pods() {
+		if client.ObjectKeyFromObject(p) == podOf(stack) {
+			return w.agents[p.UID]
+		}
+	}
+	return nil
+}
+
+// current is the Update that a Stack has on record as under way; nil if it is over.
+func (w *world) current(name types.NamespacedName) *autov1alpha1.Update {
+	stack, update := &pulumiv1.Stack{}, &autov1alpha1.Update{}
+	if w.store.get(name, stack) != nil || stack.Status.CurrentUpdate == nil ||
+		w.store.get(types.NamespacedName{Namespace: name.Namespace, Name: stack.Status.CurrentUpdate.Name}, update) != nil {
+		return nil
+	}
+	return update
+}
+
+// times are those that pass.
+func times() []time.Duration {
+	return []time.Duration{100 * time.Millisecond, time.Second, 5 * time.Second, time.Minute, 11 * time.Minute, 20 * time.Minute, 3 * time.Hour, 25 * time.Hour}
+}
+
+// puttable are incidents that may happen in the middle of a reconcile.
+func (e incident) puttable() bool {
+	return !slices.Contains([]string{"pass", "restart", "crash", "meanwhile", "order"}, e.kind)
+}
