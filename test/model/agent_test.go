@@ -260,7 +260,6 @@ func (a *agent) die(again bool) {
 	}
 	if a.wire != nil {
 		a.wire.close()
-		<-a.wire.over
 		a.wire = nil
 	}
 	if !again {

@@ -204,7 +204,7 @@ func (c *caches) matches(kind string, object client.Object, options client.ListO
 		if extract == nil {
 			return false, fmt.Errorf("no index of %s by %s", kind, asked.Field)
 		}
-		if !slices.Contains(extract(object.DeepCopyObject().(client.Object)), asked.Value) {
+		if !slices.Contains(extract(object), asked.Value) {
 			return false, nil
 		}
 	}

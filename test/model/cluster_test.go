@@ -48,7 +48,7 @@ func (w *world) saw(kind string, before, after client.Object) {
 	case after == nil:
 		if a := w.agents[before.GetUID()]; a != nil {
 			delete(w.agents, before.GetUID())
-			w.after(0, func() { a.die(false) })
+			a.die(false)
 		}
 	case before.GetDeletionTimestamp() == nil && after.GetDeletionTimestamp() != nil:
 		uid, name := after.GetUID(), client.ObjectKeyFromObject(after)
@@ -101,7 +101,7 @@ func (w *world) evict(name types.NamespacedName) {
 		p := object.(*corev1.Pod)
 		p.Status.Phase, p.Status.Reason = corev1.PodFailed, "Evicted"
 		if a := w.agents[p.UID]; a != nil {
-			w.after(0, func() { a.die(false) })
+			a.die(false)
 		}
 	})
 }

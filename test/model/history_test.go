@@ -18,8 +18,8 @@ import (
 
 func newRandom(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) } //nolint:gosec // it chooses, and keeps no secret
 
-// play lets a history happen and answers what went wrong in it, or "".
-func play(t *testing.T, log logr.Logger, history []incident) (wrong string) {
+// play lets a history happen and answers what went wrong in it, and which rule that breaks; or "".
+func play(t *testing.T, log logr.Logger, history []incident) (wrong, rule string) {
 	synctest.Test(t, func(*testing.T) {
 		w := newWorld(log)
 		defer w.close()
@@ -41,9 +41,9 @@ func play(t *testing.T, log logr.Logger, history []incident) (wrong string) {
 			w.log.Info("FINALE")
 			w.finale()
 		}
-		wrong = w.wrong
+		wrong, rule = w.wrong, w.rule
 	})
-	return wrong
+	return wrong, rule
 }
 
 // play lets one incident happen, now or, if the one before said so, in the middle of what comes.
@@ -126,9 +126,16 @@ func TestHistories(t *testing.T) {
 	number := uint64(0)
 	for ; number < least || time.Since(begun) < long; number++ {
 		history := random(seed, number, length)
-		if wrong := play(t, logr.Discard(), history); wrong != "" {
-			short := shrink(history, func(h []incident) bool { return play(t, logr.Discard(), h) != "" })
-			t.Fatalf("seed %d, history %d: %s\nshrunk: %s\n%s", seed, number, wrong, play(t, logr.Discard(), short), text(short))
+		if wrong, rule := play(t, logr.Discard(), history); wrong != "" {
+			shorter := wrong
+			short := shrink(history, func(h []incident) bool {
+				now, broken := play(t, logr.Discard(), h)
+				if broken == rule {
+					shorter = now
+				}
+				return broken == rule
+			})
+			t.Fatalf("seed %d, history %d: %s\nshrunk: %s\n%s", seed, number, wrong, shorter, text(short))
 		}
 	}
 	t.Logf("%d histories of %d events in %s", number, length, time.Since(begun).Round(time.Millisecond))
@@ -142,7 +149,7 @@ func TestKeptHistories(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			if wrong := play(t, logOf(t), read(t, file)); wrong != "" {
+			if wrong, _ := play(t, logOf(t), read(t, file)); wrong != "" {
 				t.Error(wrong)
 			}
 		})

@@ -60,7 +60,8 @@ func (w *world) happen(e incident) {
 		w.host.say(-1, []error{
 			failure.NewWaiting(pulumiv1.ReasonSourceUnavailable, "away"), failure.NewWaiting(pulumiv1.ReasonStackProcessing, "polling"),
 			git.NewStale(false, errors.New("away")), git.NewStale(true, errors.New("polling")),
-		}[e.n%4])
+			git.NewFetching(failure.NewWaiting(pulumiv1.ReasonStackProcessing, "fetching")),
+		}[e.n%5])
 	case "deny":
 		w.host.say(-1, failure.NewTerminal(pulumiv1.ReasonSourceUnavailable, "denied"))
 	case "back":
@@ -96,8 +97,8 @@ func (w *world) trouble(e incident) {
 		if update := w.current(stack); update != nil {
 			_ = w.store.remove("Update", client.ObjectKeyFromObject(update), client.DeleteOptions{})
 		}
-	case "clear":
-		_ = w.store.remove("Workspace", stack, client.DeleteOptions{PropagationPolicy: policyOf(e.which())})
+	case "clear": // who orphans the pod of a Workspace has to remove it too
+		_ = w.store.remove("Workspace", stack, client.DeleteOptions{PropagationPolicy: policyOf(e.which() % 2)})
 	case "kill":
 		if e.which()%2 == 0 {
 			_ = w.store.remove("Pod", podOf(stack), client.DeleteOptions{})
@@ -230,7 +231,8 @@ func (w *world) current(name types.NamespacedName) *autov1alpha1.Update {
 
 // times are those that pass.
 func times() []time.Duration {
-	return []time.Duration{100 * time.Millisecond, time.Second, 5 * time.Second, time.Minute, 11 * time.Minute, 20 * time.Minute, 3 * time.Hour, 25 * time.Hour}
+	return []time.Duration{100 * time.Millisecond, time.Second, 5 * time.Second, 30 * time.Second, 3 * time.Second,
+		time.Minute, 2 * time.Minute, 6 * time.Minute, 11 * time.Minute, 11 * time.Minute, 25 * time.Minute, 25 * time.Hour}
 }
 
 // puttable are incidents that may happen in the middle of a reconcile.

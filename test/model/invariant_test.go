@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -82,14 +81,24 @@ func (w *world) hasFuture(stack *pulumiv1.Stack) bool {
 	if update := w.current(name); update != nil {
 		return w.updateHasFuture(update)
 	}
+	if w.blocksDestroy(stack) {
+		return true
+	}
 	for _, p := range stack.Spec.Prerequisites {
 		other := &pulumiv1.Stack{}
-		if w.store.get(types.NamespacedName{Namespace: stack.Namespace, Name: p.Name}, other) != nil || !on(other, autov1alpha1.ConditionTypeReady) {
+		if w.store.get(types.NamespacedName{Namespace: stack.Namespace, Name: p.Name}, other) != nil || other.DeletionTimestamp != nil || !on(other, autov1alpha1.ConditionTypeReady) {
 			return stack.DeletionTimestamp == nil
 		}
 	}
 	workspace := &autov1alpha1.Workspace{}
 	return w.store.get(name, workspace) == nil && workspace.DeletionTimestamp != nil
+}
+
+// blocksDestroy tells that a Stack is going and that another one needs it, which has to be gone first.
+func (w *world) blocksDestroy(stack *pulumiv1.Stack) bool {
+	return stack.DeletionTimestamp != nil && slices.ContainsFunc(w.store.all("Stack"), func(other client.Object) bool {
+		return slices.ContainsFunc(other.(*pulumiv1.Stack).Spec.Prerequisites, func(p pulumiv1.PrerequisiteRef) bool { return p.Name == stack.Name })
+	})
 }
 
 // updateHasFuture tells whether something is to come of an Update under way.
@@ -124,23 +133,26 @@ func (w *world) updateHasFuture(update *autov1alpha1.Update) bool {
 // for a person, and then it is deleted, and nothing of it is left.
 func (w *world) finale() {
 	w.heal()
-	w.pass(26 * time.Hour) // as long as anything is ever put off
+	w.pass(3 * time.Hour)
 	w.check()
 	for _, object := range w.store.all("Stack") {
 		stack := object.(*pulumiv1.Stack)
 		waits := slices.ContainsFunc(stack.Spec.Prerequisites, func(p pulumiv1.PrerequisiteRef) bool { return !w.ready(p.Name) })
-		if settled := on(stack, autov1alpha1.ConditionTypeReady) || on(stack, autov1alpha1.ConditionTypeStalled) || waits; !settled && !w.busy(stack) {
+		if settled := on(stack, autov1alpha1.ConditionTypeReady) || on(stack, autov1alpha1.ConditionTypeStalled) || waits || w.blocksDestroy(stack); !settled && !w.busy(stack) {
 			w.fail("in the end %s is not settled: %s", stack.Name, describe(stack))
 		}
 	}
 	for i := range stackNames() {
 		w.happen(incident{"delete", i})
 	}
-	for range 10 {
-		w.pass(time.Hour)
-		w.check()
+	kinds := []string{"Stack", "Workspace", "Update", "Pod"}
+	for range 30 {
+		if len(w.objectNames(kinds...)) > 0 {
+			w.pass(time.Hour)
+			w.check()
+		}
 	}
-	if left := w.objectNames("Stack", "Workspace", "Update", "Pod"); len(left) > 0 && w.wrong == "" {
+	if left := w.objectNames(kinds...); len(left) > 0 && w.wrong == "" {
 		text := ""
 		for _, object := range w.store.all("Stack") {
 			text += "; " + describe(object.(*pulumiv1.Stack))

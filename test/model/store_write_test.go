@@ -209,15 +209,16 @@ func merge(into, change map[string]any) {
 	}
 }
 
-// applied is what an apply of the one manager that applies such objects leaves: its spec, its labels and annotations
-// beside those of others, and its owners beside others.
+// applied is what an apply of the one manager that applies such objects leaves: its spec, its labels, its annotations, and
+// its owners beside others.
 func applied(now, change map[string]any) {
 	now["spec"] = change["spec"]
 	meta, _ := now["metadata"].(map[string]any)
 	wanted, _ := change["metadata"].(map[string]any)
 	for _, field := range []string{"labels", "annotations"} {
-		if values, ok := wanted[field].(map[string]any); ok {
-			merge(meta, map[string]any{field: values})
+		delete(meta, field)
+		if values, ok := wanted[field]; ok {
+			meta[field] = values
 		}
 	}
 	owners, _ := meta["ownerReferences"].([]any)

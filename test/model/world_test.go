@@ -53,7 +53,9 @@ type world struct {
 	nextAt   int
 
 	truth
-	wrong string
+	// wrong is what went wrong first, and rule the same without the names: two histories that break the same rule show
+	// the same fault.
+	wrong, rule string
 }
 
 // plan is something that happens at a time.
@@ -81,7 +83,7 @@ func (w *world) fail(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.wrong == "" {
-		w.wrong = fmt.Sprintf(format, args...)
+		w.wrong, w.rule = fmt.Sprintf(format, args...), format
 	}
 }
 

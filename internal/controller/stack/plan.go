@@ -62,7 +62,8 @@ const (
 	Nothing Act = iota
 	// Run applies the Workspace and creates an Update.
 	Run
-	// Prepare applies the Workspace and has its pod started, ahead of the Update.
+	// Prepare applies the Workspace and has its pod started, ahead of the Update; or again, where the Update waits and the
+	// Workspace is gone.
 	Prepare
 	// Supersede deletes the Update under way, which no pod has begun, so that a newer one can be made.
 	Supersede
@@ -98,7 +99,7 @@ type check func(Observed, time.Time) *Step
 // checks lists what a plan asks, in order. The order is the controller's policy.
 func checks() []check {
 	return []check{
-		updateOutdated, updateUnwanted, updateUnderWay, abandoned, specUnreadable,
+		updateOutdated, updateUnwanted, workspaceLost, updateUnderWay, abandoned, specUnreadable,
 		resourcesKept, nothingApplied, resourcesDestroyed, childrenCollected, namespaceTerminating, dependentsExist,
 		specInvalid, kubeconfigInvalid, sourceComing, sourceUnavailable, workspaceTaken, workspaceGoing,
 		upToDate, sourcePending, prerequisiteUnmet, kubeconfigMissing,

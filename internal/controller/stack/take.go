@@ -110,10 +110,14 @@ func (r *Reconciler) run(ctx context.Context, stack *pulumiv1.Stack, o Observed,
 	return nil
 }
 
-// prepare applies the Workspace of an Update that is not there yet. Where the API server refuses it, the step becomes one
+// prepare applies the Workspace of an Update that is not there yet, or that waits. Where the API server refuses it, the step becomes one
 // that says so.
 func (r *Reconciler) prepare(ctx context.Context, stack *pulumiv1.Stack, o Observed, step *Step) error {
-	err := kube.Apply(ctx, r.Client, expectant(o.Desired, r.Clock.Now()), kube.ManagerObjects)
+	workspace := o.Desired.DeepCopy()
+	if o.Update == nil {
+		workspace = expectant(workspace, r.Clock.Now())
+	}
+	err := kube.Apply(ctx, r.Client, workspace, kube.ManagerObjects)
 	if err == nil {
 		return nil
 	}

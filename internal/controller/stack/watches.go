@@ -30,6 +30,8 @@ const (
 	indexProgram = "spec.programRef.name"
 	// indexNeeded is by the other Stacks that a Stack waits for.
 	indexNeeded = "needed Stacks"
+	// indexWorkspace is by the name of the Workspace.
+	indexWorkspace = "Workspace"
 	// indexCurrent is by the Update that a Stack has under way.
 	indexCurrent = "status.currentUpdate.name"
 	// indexStack is of Updates, by the Stack that owns them. Their label alone would do less: it is short, and a template
@@ -39,7 +41,7 @@ const (
 
 // SetupWithManager registers the controller, its watches and its indexes.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, workers int) error {
-	for name, values := range map[string]func(*pulumiv1.Stack) []string{indexProgram: programNames, indexNeeded: neededStacks, indexCurrent: currentNames} {
+	for name, values := range map[string]func(*pulumiv1.Stack) []string{indexProgram: programNames, indexNeeded: neededStacks, indexCurrent: currentNames, indexWorkspace: workspaceNames} {
 		extract := func(object client.Object) []string {
 			stack, ok := object.(*pulumiv1.Stack)
 			if !ok {
@@ -60,7 +62,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 		Watches(&pulumiv1.Stack{}, handler.EnqueueRequestsFromMapFunc(r.byIndex(indexNeeded)), builder.WithPredicates(becameReady())).
 		Watches(&pulumiv1.Stack{}, handler.EnqueueRequestsFromMapFunc(r.neededThatGo), builder.WithPredicates(stackChanged())).
 		Watches(&pulumiv1.Program{}, handler.EnqueueRequestsFromMapFunc(r.byIndex(indexProgram)), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Owns(&autov1alpha1.Workspace{}, builder.WithPredicates(statusChanged(workspaceState))).
+		Watches(&autov1alpha1.Workspace{}, handler.EnqueueRequestsFromMapFunc(r.byIndex(indexWorkspace)), builder.WithPredicates(statusChanged(workspaceState))).
 		Watches(&autov1alpha1.Workspace{}, handler.EnqueueRequestsFromMapFunc(r.ownerElsewhere), builder.WithPredicates(statusChanged(workspaceState))).
 		Watches(&autov1alpha1.Update{}, handler.EnqueueRequestsFromMapFunc(r.ownerElsewhere), builder.WithPredicates(statusChanged(updateState))).
 		Watches(&autov1alpha1.Update{}, handler.EnqueueRequestsFromMapFunc(r.stacksOf), builder.WithPredicates(statusChanged(updateState))).
@@ -82,6 +84,12 @@ func stackNames(object client.Object) []string {
 		return []string{name}
 	}
 	return names
+}
+
+// workspaceNames is the Workspace of a Stack. It is asked by its name, not for its owner: somebody else's is waited for too,
+// and a deletion of the Stack that orphans takes the owner from its own.
+func workspaceNames(stack *pulumiv1.Stack) []string {
+	return []string{pulumiv1.WorkspaceName(stack.Name)}
 }
 
 // currentNames is the Update that a Stack has under way.

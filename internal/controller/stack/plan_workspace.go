@@ -1,0 +1,19 @@
+package stack
+
+import (
+	"fmt"
+	"time"
+
+	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/conditions"
+)
+
+// workspaceLost: somebody deleted the Workspace in which an Update waits to start. Nothing but this makes it again, and
+// the Update would wait for ever.
+func workspaceLost(o Observed, _ time.Time) *Step {
+	if o.Update == nil || begun(o.Update) || !o.Update.DeletionTimestamp.IsZero() || o.Workspace != nil || o.Desired == nil || o.DesiredErr != nil {
+		return nil
+	}
+	return &Step{Act: Prepare, State: conditions.Reconciling(pulumiv1.ReasonStackProcessing,
+		fmt.Sprintf("the Workspace %s, in which %s waits to start, is gone and is being made again", o.Desired.Name, o.Update.Name))}
+}
