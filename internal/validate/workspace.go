@@ -78,12 +78,18 @@ func (p *Problems) source(spec *autov1alpha1.WorkspaceSpec) {
 	}
 }
 
+// digest is what an archive may have, in Flux's words.
+var digest = regexp.MustCompile(`^(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$`)
+
+// IsDigest tells whether a text is the digest of an archive.
+func IsDigest(text string) bool { return digest.MatchString(text) }
+
 // flux checks an archive. Its URL is not shown, since it may have a password in it.
 func (p *Problems) flux(at string, flux *autov1alpha1.FluxSource) {
 	switch {
 	case flux.Digest == "":
 		p.Add(at+".digest", "is missing: give the digest of the archive as sha256:<hex>")
-	case !regexp.MustCompile(`^(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$`).MatchString(flux.Digest):
+	case !IsDigest(flux.Digest):
 		p.Add(at+".digest", "%s is not a sha256, sha384 or sha512 digest, such as sha256:<64 hexadecimal digits>", Quote(flux.Digest))
 	}
 	parsed, err := url.Parse(flux.URL)

@@ -247,11 +247,14 @@ func (w *world) pods() []*corev1.Pod {
 	return pods
 }
 
-// objectNames are what is left of some kinds.
+// objectNames are what is left of some kinds. A Workspace that a person had orphaned stays, without a pod.
 func (w *world) objectNames(kinds ...string) []string {
 	var names []string
 	for _, kind := range kinds {
 		for _, object := range w.store.all(kind) {
+			if kind == "Workspace" && len(object.GetOwnerReferences()) == 0 {
+				continue
+			}
 			names = append(names, kind+" "+client.ObjectKeyFromObject(object).String())
 		}
 	}

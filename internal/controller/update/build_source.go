@@ -2,11 +2,11 @@ package update
 
 import (
 	"net/url"
-	"regexp"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	"github.com/gantry-operator/gantry/internal/failure"
 	"github.com/gantry-operator/gantry/internal/operation"
+	"github.com/gantry-operator/gantry/internal/validate"
 )
 
 // sourceOf is where the program comes from. With several sources git goes before flux before local before projectInfo;
@@ -41,7 +41,7 @@ func artifactOf(flux autov1alpha1.FluxSource, settings Settings) (*operation.Art
 	if flux.Digest == "" {
 		return nil, failure.NewTerminal(ReasonWorkspaceInvalid, "the Workspace's spec.flux.digest is missing: give the digest of the archive as sha256:<hex>")
 	}
-	if !regexp.MustCompile(`^(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$`).MatchString(flux.Digest) {
+	if !validate.IsDigest(flux.Digest) {
 		return nil, failure.NewTerminal(ReasonWorkspaceInvalid, "the Workspace's spec.flux.digest %.150q is not a sha256, sha384 or sha512 digest, such as sha256:<64 hexadecimal digits>", flux.Digest)
 	}
 	own := settings.ArtifactURL(flux.Digest)

@@ -45,9 +45,12 @@ func checkWord(name, text string, most int) error {
 	return nil
 }
 
+// commitID is a whole id of a commit, of SHA-1 or SHA-256.
+var commitID = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+
 // isCommit tells whether the text is a whole id of a commit, of SHA-1 or SHA-256.
 func isCommit(text string) bool {
-	return regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`).MatchString(text)
+	return commitID.MatchString(text)
 }
 
 // listing is what to ask a host for to find a ref: options that keep most other refs from being sent, and the names that

@@ -134,15 +134,21 @@ func (u URL) checkPath() error {
 	return nil
 }
 
+// Compiled once: each look at a Stack asks.
+var (
+	hostName = regexp.MustCompile(`^[a-z0-9_]([a-z0-9._-]{0,252}[a-z0-9_])?\.?$`)
+	userName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$`)
+)
+
 func isHost(host string) bool {
 	if net.ParseIP(host) != nil {
 		return true
 	}
-	return regexp.MustCompile(`^[a-z0-9_]([a-z0-9._-]{0,252}[a-z0-9_])?\.?$`).MatchString(host) && !strings.Contains(host, "..")
+	return hostName.MatchString(host) && !strings.Contains(host, "..")
 }
 
 func isUser(user string) bool {
-	return regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$`).MatchString(user)
+	return userName.MatchString(user)
 }
 
 func (u URL) defaultPort() string {
