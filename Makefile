@@ -18,6 +18,7 @@ IMAGE ?= localhost/gantry:dev
 WORKSPACE_IMAGE ?=
 # How long the cluster tests may take.
 E2E_TIMEOUT ?= 45m
+MODEL_TIME ?= 10m
 # What to tell the measurement, as `go run ./test/bench -help` lists it.
 BENCH ?=
 # What to tell the faults, as `go run ./test/chaos -help` lists it.
@@ -68,6 +69,11 @@ e2e: cluster-up load load-examples load-languages bin/helm bin/flux-crds ## Run 
 	@$(call say,run the cluster tests)
 	@KUBECONFIG=$(EMBEDDED) GANTRY_E2E=1 PATH="$(CURDIR)/bin:$$PATH" \
 		go test ./test/e2e/... -count=1 -timeout $(E2E_TIMEOUT) -v -run '$(E2E_RUN)'
+
+.PHONY: model
+model: packages ## Play histories that nobody thought of in a simulated world (MODEL_TIME=10m; make test does it for seconds)
+	@$(call say,play histories)
+	@GANTRY_MODEL_TIME=$(MODEL_TIME) go test ./test/model/ -count=1 -timeout 0 -v -run 'TestHistories|TestKeptHistories'
 
 .PHONY: chaos
 chaos: cluster-up load ## Break what Gantry stands on while stacks are updated, and count the harm (CHAOS='-only "pod killed"' for a part)

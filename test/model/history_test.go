@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 func newRandom(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) } //nolint:gosec // it chooses, and keeps no secret
@@ -23,6 +26,7 @@ func play(t *testing.T, log logr.Logger, history []incident) (wrong, rule string
 	synctest.Test(t, func(*testing.T) {
 		w := newWorld(log)
 		defer w.close()
+		_ = w.store.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace, Finalizers: []string{"kubernetes"}}})
 		w.rotate(incident{"rotate", 0})
 		for i := range stackNames() {
 			w.createStack(incident{"create", i}.stack())
@@ -114,14 +118,18 @@ func text(history []incident) string {
 	return strings.Join(lines, "\n")
 }
 
-// TestHistories plays histories that nobody thought of. One that fails is shrunk, and is to be kept in testdata.
-// GANTRY_MODEL_TIME makes it longer: it is how long new ones are made up.
+// enough is for how long histories are made up, unless GANTRY_MODEL_TIME says otherwise.
+const enough = 15 * time.Second
+
+// TestHistories plays histories that nobody thought of, for as long as GANTRY_MODEL_TIME says. One that fails is shrunk, and is to
+// be kept in testdata.
 func TestHistories(t *testing.T) {
 	long, err := time.ParseDuration(os.Getenv("GANTRY_MODEL_TIME"))
 	if err != nil {
-		long = 0
+		long = enough
 	}
-	const least, length = 150, 50
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	const least, length = 20, 50
 	seed, begun := uint64(time.Now().UnixNano()), time.Now()
 	number := uint64(0)
 	for ; number < least || time.Since(begun) < long; number++ {

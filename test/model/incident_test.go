@@ -1,8 +1,10 @@
 package model
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -36,7 +38,8 @@ func (e incident) stack() types.NamespacedName {
 // which says which of its kind it is.
 func (e incident) which() int { return e.n / len(stackNames()) }
 
-const namespace = "team"
+// namespace is where the Stacks are, elsewhere that in which they are destroyed when it is being deleted.
+const namespace, elsewhere = "team", "destroyer"
 
 // stackNames are the Stacks of the world. The second has the first as its prerequisite.
 func stackNames() []string { return []string{"base", "app"} }
@@ -44,7 +47,7 @@ func stackNames() []string { return []string{"base", "app"} }
 // weights are all kinds of incidents, and how often each of them happens.
 func weights() map[string]int {
 	return map[string]int{
-		"edit": 4, "ask": 3, "unask": 1, "push": 5, "rotate": 1, "away": 1, "deny": 1, "back": 3, "lose": 1,
+		"edit": 4, "ask": 3, "unask": 1, "abandon": 1, "doom": 1, "push": 5, "rotate": 1, "away": 1, "deny": 1, "back": 3, "lose": 1,
 		"pass": 12, "end": 14, "drop": 2, "delete": 2, "create": 2, "undo": 1,
 		"restart": 1, "crash": 3, "meanwhile": 4, "order": 1,
 		"kill": 2, "evict": 1, "oom": 2, "cut": 1, "mend": 2, "clear": 1,
@@ -76,7 +79,9 @@ func (w *world) happen(e incident) {
 		w.dieAt, w.dieAfter = 1+e.n/2%6, e.n%2 == 0
 	case "create":
 		w.createStack(e.stack())
-	case "edit", "ask", "unask", "delete", "undo":
+	case "doom":
+		w.doom()
+	case "edit", "ask", "unask", "delete", "undo", "abandon":
 		w.user(e)
 	default:
 		w.trouble(e)
@@ -94,7 +99,7 @@ func (w *world) trouble(e incident) {
 			a.end(a.running, outcome, reason)
 		}
 	case "drop":
-		if update := w.current(stack); update != nil {
+		if update := w.current(stack); update != nil && update.Namespace == namespace {
 			_ = w.store.remove("Update", client.ObjectKeyFromObject(update), client.DeleteOptions{})
 		}
 	case "clear": // who orphans the pod of a Workspace has to remove it too
@@ -160,6 +165,8 @@ func (w *world) user(e incident) {
 			stack.Annotations = map[string]string{pulumiv1.AnnotationReconciliationRequest: strconv.Itoa(e.which() % 8)}
 		case "unask":
 			stack.Annotations = nil
+		case "abandon":
+			stack.Annotations = map[string]string{pulumiv1.AnnotationAbandon: "true"}
 		}
 	})
 }
@@ -195,9 +202,33 @@ func (w *world) createStack(name types.NamespacedName) {
 	_ = w.store.create(stack)
 }
 
+// doom deletes the namespace, in which from now on nothing can be made. Its content goes a little later.
+func (w *world) doom() {
+	w.store.mu.Lock()
+	w.store.ending[namespace] = true
+	w.store.mu.Unlock()
+	_ = w.store.remove("Namespace", types.NamespacedName{Name: namespace}, client.DeleteOptions{})
+	w.after(time.Second, func() {
+		for _, kind := range []string{"Pod", "Secret", "Update", "Workspace", "Stack"} {
+			for _, object := range w.store.all(kind) {
+				if object.GetNamespace() == namespace {
+					_ = w.store.remove(kind, client.ObjectKeyFromObject(object), client.DeleteOptions{})
+				}
+			}
+		}
+	})
+}
+
 // rotate changes the Secret that all Stacks take values from.
 func (w *world) rotate(e incident) {
-	name := types.NamespacedName{Namespace: namespace, Name: "credentials"}
+	for _, space := range []string{namespace, elsewhere} {
+		w.rotateIn(space, e)
+	}
+	w.inputs.changed()
+}
+
+func (w *world) rotateIn(space string, e incident) {
+	name := types.NamespacedName{Namespace: space, Name: "credentials"}
 	set := func(object client.Object) {
 		object.(*corev1.Secret).Data = map[string][]byte{"TOKEN": []byte(strconv.Itoa(e.n))}
 	}
@@ -206,11 +237,15 @@ func (w *world) rotate(e incident) {
 		set(secret)
 		_ = w.store.create(secret)
 	}
-	w.inputs.changed()
 }
 
-// agentOf is the agent in the pod of a Stack; nil if there is none.
+// agentOf is the agent in the pod of a Stack, wherever it has something to do; nil if there is none.
 func (w *world) agentOf(stack types.NamespacedName) *agent {
+	for _, uid := range slices.Sorted(maps.Keys(w.agents)) {
+		if e := w.agents[uid].running; e != nil && w.lives[w.operations[types.UID(e.op.GetUid())].stack].name == stack {
+			return w.agents[uid]
+		}
+	}
 	for _, p := range w.pods() {
 		if client.ObjectKeyFromObject(p) == podOf(stack) {
 			return w.agents[p.UID]
@@ -223,7 +258,7 @@ func (w *world) agentOf(stack types.NamespacedName) *agent {
 func (w *world) current(name types.NamespacedName) *autov1alpha1.Update {
 	stack, update := &pulumiv1.Stack{}, &autov1alpha1.Update{}
 	if w.store.get(name, stack) != nil || stack.Status.CurrentUpdate == nil ||
-		w.store.get(types.NamespacedName{Namespace: name.Namespace, Name: stack.Status.CurrentUpdate.Name}, update) != nil {
+		w.store.get(types.NamespacedName{Namespace: cmp.Or(stack.Status.CurrentUpdate.Namespace, name.Namespace), Name: stack.Status.CurrentUpdate.Name}, update) != nil {
 		return nil
 	}
 	return update

@@ -86,8 +86,11 @@ func (w *world) hasFuture(stack *pulumiv1.Stack) bool {
 	}
 	for _, p := range stack.Spec.Prerequisites {
 		other := &pulumiv1.Stack{}
+		if stack.DeletionTimestamp != nil {
+			break // they do not matter any more
+		}
 		if w.store.get(types.NamespacedName{Namespace: stack.Namespace, Name: p.Name}, other) != nil || other.DeletionTimestamp != nil || !on(other, autov1alpha1.ConditionTypeReady) {
-			return stack.DeletionTimestamp == nil
+			return true
 		}
 	}
 	workspace := &autov1alpha1.Workspace{}

@@ -79,7 +79,7 @@ func (m *manager) setUp() error {
 	w := m.world
 	stacks := &stack.Reconciler{
 		Client: by, Reader: from, Clock: clock.RealClock{}, Recorder: unheard{}, Artifacts: w.artifacts,
-		ArtifactURL: artifactURL, Inputs: &w.inputs, Git: &w.host, Flux: noFlux{},
+		ArtifactURL: artifactURL, Inputs: &w.inputs, Git: &w.host, Flux: noFlux{}, DestroyNamespace: elsewhere,
 	}
 	workspaces := &workspace.Reconciler{
 		Client: by, Reader: from, Clock: clock.RealClock{}, Recorder: unheard{}, Metrics: unmeasured{}, Hub: m.hub,

@@ -1,10 +1,10 @@
 package model
 
 import (
-	"fmt"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -39,6 +39,8 @@ type deed struct {
 // life is that of a Stack, from its creation until it is gone.
 type life struct {
 	name types.NamespacedName
+	// over says that it is gone.
+	over bool
 	// applied says that an up began; destroyed, that a destroy succeeded since.
 	applied, destroyed bool
 	// last is the operation that began last; noted are the names of those that were on record.
@@ -46,8 +48,7 @@ type life struct {
 	noted map[string]bool
 	// record is the last one seen.
 	record *pulumiv1.LastUpdate
-	// tried is what failed last, failures how often in a row, and attempts how often of these by its own fault.
-	tried              string
+	// failures is how often in a row the same failed, attempts how often of these by its own fault.
 	failures, attempts int64
 }
 
@@ -71,7 +72,7 @@ func (w *world) witnessStack(before, after client.Object) {
 	if released := after == nil || !slices.Contains(after.GetFinalizers(), pulumiv1.Finalizer); held && released {
 		w.witnessRelease(was, l)
 	}
-	if after == nil {
+	if l.over = after == nil; l.over {
 		if l.applied && !slices.Contains(was.Finalizers, pulumiv1.Finalizer) && was.DeletionTimestamp == nil {
 			w.fail("the Stack %s is gone, and nothing held it", l.name)
 		}
@@ -82,11 +83,12 @@ func (w *world) witnessStack(before, after client.Object) {
 
 // witnessRelease: a Stack is let go only when what it made is destroyed, or kept on purpose.
 func (w *world) witnessRelease(stack *pulumiv1.Stack, l *life) {
-	if stack.Spec.DestroyOnFinalize && l.applied && !l.destroyed {
+	kept := !stack.Spec.DestroyOnFinalize || stack.Annotations[pulumiv1.AnnotationAbandon] == "true"
+	if !kept && l.applied && !l.destroyed {
 		w.fail("the Stack %s is let go and its resources are not destroyed", l.name)
 	}
 	for _, d := range w.operations {
-		if d.stack == stack.UID && d.begun && !d.ended && stack.Spec.DestroyOnFinalize {
+		if d.stack == stack.UID && d.begun && !d.ended {
 			w.fail("the Stack %s is let go while %s %s runs", l.name, d.kind, d.name)
 		}
 	}
@@ -146,11 +148,15 @@ func (w *world) byName(name string) *deed {
 
 // count: failures in a row of the same are counted one by one, and those of them that are the program's own.
 func (w *world) count(l *life, now *pulumiv1.LastUpdate) {
-	tried := fmt.Sprint(now.Generation, now.ReconcileRequest, now.LastAttemptedCommit, now.Inputs)
-	if tried != l.tried || now.State == pulumiv1.SucceededStackState {
+	was := l.record
+	same := was != nil && was.State == now.State && was.Generation == now.Generation && was.ReconcileRequest == now.ReconcileRequest &&
+		was.LastAttemptedCommit == now.LastAttemptedCommit
+	for name, digest := range now.Inputs {
+		same = same && (was.Inputs[name] == "" || was.Inputs[name] == digest)
+	}
+	if !same {
 		l.failures, l.attempts = 0, 0
 	}
-	l.tried = tried
 	if now.State == pulumiv1.FailedStackState {
 		l.failures++
 		if !passing(now.Reason) {
@@ -173,9 +179,10 @@ func (w *world) witnessUpdate(before, after client.Object) {
 	if before == nil {
 		update := after.(*autov1alpha1.Update)
 		d := &deed{name: update.Name, kind: update.Spec.Type}
-		for _, owner := range update.OwnerReferences {
-			if owner.Kind == "Stack" {
-				d.stack = owner.UID
+		for uid, l := range w.lives {
+			owned := slices.ContainsFunc(update.OwnerReferences, func(owner metav1.OwnerReference) bool { return owner.UID == uid })
+			if owned || (!l.over && update.Annotations[pulumiv1.AnnotationStack] == l.name.String()) {
+				d.stack = uid
 			}
 		}
 		w.operations[update.UID] = d

@@ -252,7 +252,7 @@ func (w *world) objectNames(kinds ...string) []string {
 	var names []string
 	for _, kind := range kinds {
 		for _, object := range w.store.all(kind) {
-			if kind == "Workspace" && len(object.GetOwnerReferences()) == 0 {
+			if kind == "Workspace" && object.GetNamespace() == namespace && len(object.GetOwnerReferences()) == 0 {
 				continue
 			}
 			names = append(names, kind+" "+client.ObjectKeyFromObject(object).String())

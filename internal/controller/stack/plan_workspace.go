@@ -11,7 +11,10 @@ import (
 // workspaceLost: somebody deleted the Workspace in which an Update waits to start. Nothing but this makes it again, and
 // the Update would wait for ever.
 func workspaceLost(o Observed, _ time.Time) *Step {
-	if o.Update == nil || begun(o.Update) || !o.Update.DeletionTimestamp.IsZero() || o.Workspace != nil || o.Desired == nil || o.DesiredErr != nil {
+	if o.Update == nil || begun(o.Update) || !o.Update.DeletionTimestamp.IsZero() || o.Workspace != nil {
+		return nil
+	}
+	if o.Desired == nil || o.DesiredErr != nil || o.Desired.Namespace != o.Update.Namespace {
 		return nil
 	}
 	return &Step{Act: Prepare, State: conditions.Reconciling(pulumiv1.ReasonStackProcessing,
