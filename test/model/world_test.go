@@ -20,7 +20,7 @@ import (
 	"github.com/gantry-operator/gantry/internal/source"
 )
 
-// mostAtOnce is how much may happen at one moment before something runs in circles.
+// mostAtOnce is how much may happen at one moment, and how often something within a second, before it runs in circles.
 const mostAtOnce = 3000
 
 // world is all there is. Whatever happens in it happens one after the other, in an order that the world chooses.
@@ -162,9 +162,15 @@ func (w *world) rest() {
 
 // pass lets time pass, and happen what happens in it.
 func (w *world) pass(d time.Duration) {
-	end := time.Now().Add(d)
+	end, since, rounds := time.Now().Add(d), time.Now(), 0
 	for w.wrong == "" {
 		w.rest()
+		if rounds++; time.Since(since) >= time.Second {
+			since, rounds = time.Now(), 0
+		}
+		if rounds > mostAtOnce {
+			w.fail("the controllers run in circles")
+		}
 		next := w.soonest(end)
 		if !next.After(time.Now()) {
 			if !end.After(time.Now()) {
