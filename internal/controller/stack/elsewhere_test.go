@@ -152,6 +152,9 @@ func TestDestroyElsewhere(t *testing.T) {
 	if current := c.stack().Status.CurrentUpdate; current == nil || current.Namespace != "gantry-destroy" {
 		t.Errorf("on record is %+v", current)
 	}
+	if result := c.reconcile(); result.RequeueAfter != orphanPoll {
+		t.Errorf("meanwhile it is looked at after %s, though the next manager may have no flag", result.RequeueAfter)
+	}
 	if got := c.says("Reconciling"); !strings.Contains(got, "destroy gantry-destroy/"+update.Name) {
 		t.Errorf("the Stack says %q", got)
 	}

@@ -170,13 +170,14 @@ func updateUnderWay(o Observed, _ time.Time) *Step {
 		return nil
 	}
 	step := &Step{State: progressState(o.Stack, o.Update, o.Workspace)}
-	if deleting(o.Stack) && o.Update.Annotations[pulumiv1.AnnotationStack] == "" && !ownedBy(o.Update, o.Stack) {
+	if deleting(o.Stack) && !ownedBy(o.Update, o.Stack) {
 		step.After = orphanPoll
 	}
 	return step
 }
 
-// orphanPoll is how often an Update is looked at that was orphaned by a deletion: no event of it leads to the Stack.
+// orphanPoll is how often an Update is looked at that no owner reference leads to the Stack from: it was orphaned by a
+// deletion, or is in what may be the execution namespace no more.
 const orphanPoll = 5 * time.Second
 
 // ownedBy tells that an object names a Stack as an owner.
