@@ -28,6 +28,14 @@ func (f *failure) transient(passes bool) {
 	}
 }
 
+// meaning takes the failure for what the engine's errors say.
+func (f *failure) meaning(tracker *engine.Tracker, ending cli.Ending) {
+	f.transient(passes(tracker, ending))
+	if protects(tracker.Errors()) {
+		f.reason = operation.ReasonProtected
+	}
+}
+
 // fail makes the result of a run that did not succeed.
 func fail(ctx context.Context, result *operation.Result, run *run, f failure) {
 	ending, process := endingOf(f.err)
@@ -53,23 +61,30 @@ func fail(ctx context.Context, result *operation.Result, run *run, f failure) {
 	case operating:
 		result.Message = engineMessage(run.tracker, ending)
 		words += "\n" + result.Message
-		f.transient(passes(run.tracker, ending))
-		if protects(run.tracker.Errors()) {
-			f.reason = operation.ReasonProtected
-		}
+		f.meaning(run.tracker, ending)
 	default:
 		result.Message = f.err.Error()
 		f.transient(process && transient(result.Message))
 	}
 	result.Outcome, result.Reason = operation.Outcome_FAILED, classify(words, f.reason)
-	if result.GetReason() == operation.ReasonInvalidAccessToken {
-		run.notes = append(run.notes, tokenNote)
+	result.Message = withNotes(result.Message, append(run.notes, notesOn(result.GetReason())...))
+}
+
+// notesOn is what to do about a reason, where the CLI's words do not say it.
+func notesOn(reason string) []string {
+	if reason == operation.ReasonInvalidAccessToken {
+		return []string{tokenNote}
 	}
+	return nil
+}
+
+// withNotes adds notes to a message, for which there is always room.
+func withNotes(message string, all []string) string {
 	notes := ""
-	for _, note := range run.notes {
+	for _, note := range all {
 		notes += "\n(" + note + ")"
 	}
-	result.Message = cut(result.Message, maxMessage-len(notes)) + notes
+	return cut(message, maxMessage-len(notes)) + notes
 }
 
 // endEarly makes the result of a run that the agent ended: since it took too long, or since somebody asked for it.

@@ -125,7 +125,7 @@ func refusedElsewhere(err error, stack *pulumiv1.Stack, workspace *autov1alpha1.
 	if workspace.Namespace == stack.Namespace {
 		return nil
 	}
-	problem := ""
+	var problem string
 	switch {
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		problem = "is being deleted too"

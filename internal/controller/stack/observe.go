@@ -27,12 +27,8 @@ type Outputs struct {
 // observe reads all that a plan is made from. The Stack it answers is a copy that has the result of a complete update.
 func (r *Reconciler) observe(ctx context.Context, stack *pulumiv1.Stack) (Observed, error) {
 	o := Observed{Stack: stack.DeepCopy()}
-	key := client.ObjectKey{Namespace: stack.Namespace, Name: pulumiv1.WorkspaceName(stack.Name)}
-	if current := stack.Status.CurrentUpdate; current != nil && current.Namespace != "" {
-		key = workspaceElsewhere(stack, current.Namespace)
-	}
 	var err error
-	if o.Workspace, err = r.workspace(ctx, key); err != nil {
+	if o.Workspace, err = r.workspace(ctx, workspaceKey(stack)); err != nil {
 		return o, err
 	}
 	if err := r.observeUpdate(ctx, &o); err != nil {
@@ -66,6 +62,14 @@ func (r *Reconciler) observe(ctx context.Context, stack *pulumiv1.Stack) (Observ
 		return o, err
 	}
 	return o, r.observePrerequisites(ctx, &o)
+}
+
+// workspaceKey is where the Workspace of a Stack is: beside it, but for an update that runs elsewhere.
+func workspaceKey(stack *pulumiv1.Stack) client.ObjectKey {
+	if current := stack.Status.CurrentUpdate; current != nil && current.Namespace != "" {
+		return workspaceElsewhere(stack, current.Namespace)
+	}
+	return client.ObjectKey{Namespace: stack.Namespace, Name: pulumiv1.WorkspaceName(stack.Name)}
 }
 
 // workspace reads a Workspace, nil if there is none.

@@ -94,16 +94,17 @@ func backendOf(spec *pulumiv1.StackSpec) string {
 func resourcesAfter(before *int32, update *autov1alpha1.Update, state pulumiv1.StackUpdateState) *int32 {
 	changes, succeeded := update.Status.Changes, state == pulumiv1.SucceededStackState
 	made := changes["create"] + changes["import"] + changes["read"]
+	after := int32(0)
 	switch kind := update.Spec.Type; {
 	case kind == autov1alpha1.DestroyUpdate && succeeded && len(update.Spec.Target) == 0:
-		return new(int32(0))
 	case kind == autov1alpha1.UpUpdate && succeeded && len(update.Spec.Target) == 0 && len(changes) > 0:
-		return new(made + changes["same"] + changes["update"] + changes["replace"])
+		after = made + changes["same"] + changes["update"] + changes["replace"]
 	case kind == autov1alpha1.PreviewUpdate || before == nil:
 		return before
 	default:
-		return new(max(0, *before+made-changes["delete"]))
+		after = max(0, *before+made-changes["delete"])
 	}
+	return &after
 }
 
 // ignoredAnnotations are those of ours with a value that does nothing.

@@ -241,15 +241,22 @@ func (r *Reconciler) news(stack *pulumiv1.Stack, o Observed, step Step) []notice
 	}
 	was := meta.FindStatusCondition(stack.Status.Conditions, condition)
 	same := was != nil && was.Reason == step.State.Reason() && was.Message == step.State.Message()
-	switch reason := step.State.Reason(); {
-	case same:
-	case reason == pulumiv1.ReasonSpecInvalid:
-		notices = append(notices, configInvalid(step.State))
-	case reason == pulumiv1.ReasonWorkspaceFailed, reason == pulumiv1.ReasonSourceInvalid, reason == pulumiv1.ReasonNamespaceTerminating,
-		reason == pulumiv1.ReasonSourceUnavailable, reason == pulumiv1.ReasonDependentsExist:
-		notices = append(notices, notStarting(step.State))
+	if same {
+		return notices
 	}
-	return notices
+	return append(notices, stateNews(step.State)...)
+}
+
+// stateNews is what is told of a state that is new.
+func stateNews(state conditions.State) []notice {
+	switch state.Reason() {
+	case pulumiv1.ReasonSpecInvalid:
+		return []notice{configInvalid(state)}
+	case pulumiv1.ReasonWorkspaceFailed, pulumiv1.ReasonSourceInvalid, pulumiv1.ReasonNamespaceTerminating,
+		pulumiv1.ReasonSourceUnavailable, pulumiv1.ReasonDependentsExist:
+		return []notice{notStarting(state)}
+	}
+	return nil
 }
 
 func (r *Reconciler) emit(stack *pulumiv1.Stack, n notice) {
