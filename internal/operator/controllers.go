@@ -11,6 +11,7 @@ import (
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	"github.com/gantry-operator/gantry/internal/artifact"
+	"github.com/gantry-operator/gantry/internal/claim"
 	"github.com/gantry-operator/gantry/internal/controller/program"
 	"github.com/gantry-operator/gantry/internal/controller/stack"
 	"github.com/gantry-operator/gantry/internal/controller/update"
@@ -58,6 +59,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, p parts) error {
 		Client: mgr.GetClient(), Reader: p.live, Clock: p.clock, Recorder: mgr.GetEventRecorder("stack-controller"),
 		Artifacts: p.store, ArtifactURL: p.url, Inputs: p.inputs,
 		Git: p.git, Flux: p.flux, DestroyNamespace: p.options.DestroyNamespace,
+		Claims: &claim.Tracker{}, Projects: claim.NewProjects(p.openArchive),
 	}
 	workspaces := &workspace.Reconciler{
 		Client: mgr.GetClient(), Reader: p.live, Clock: p.clock, Recorder: mgr.GetEventRecorder("workspace-controller"),
@@ -82,6 +84,15 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, p parts) error {
 		}
 	}
 	return nil
+}
+
+// openArchive opens an archive of the store.
+func (p parts) openArchive(digest string) (claim.Archive, error) {
+	archive, err := p.store.Open(digest)
+	if err != nil {
+		return nil, err
+	}
+	return archive, nil
 }
 
 // waiting finds the Updates of a Workspace that are not complete.

@@ -60,6 +60,8 @@ const (
 	ReasonSourceInvalid = "SourceInvalid"
 	// ReasonWorkspaceFailed with Stalled=True: the Workspace is stalled.
 	ReasonWorkspaceFailed = "WorkspaceFailed"
+	// ReasonStackInUse with Stalled=True: the stack of the backend belongs to another Stack, which the message names.
+	ReasonStackInUse = "StackInUse"
 	// ReasonUpdateFailed with Stalled=True: the update failed as often as it is tried.
 	ReasonUpdateFailed = "UpdateFailed"
 	// ReasonResourceProtected with Stalled=True: the Stack goes and has a resource that is protected from being deleted.

@@ -14,6 +14,7 @@ import (
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/claim"
 	"github.com/gantry-operator/gantry/internal/conditions"
 	"github.com/gantry-operator/gantry/internal/failure"
 	"github.com/gantry-operator/gantry/internal/references"
@@ -49,6 +50,10 @@ type Observed struct {
 	Elsewhere   string
 	// Dependents are the Stacks that have to be gone before a Stack that goes is destroyed.
 	Dependents []Dependent
+	// Project is that of what the Stack claims; empty where that is not known. Rival is the Stack that goes before this one
+	// with it; nil if none does.
+	Project string
+	Rival   *claim.Holder
 	// Cycle are the Stacks that wait for each other, beginning with this one; none if there is no such cycle.
 	Cycle []string
 }
@@ -101,7 +106,7 @@ func checks() []check {
 	return []check{
 		updateOutdated, updateUnwanted, workspaceLost, updateUnderWay, abandoned, specUnreadable,
 		resourcesKept, nothingApplied, resourcesDestroyed, childrenCollected, namespaceTerminating, dependentsExist,
-		specInvalid, kubeconfigInvalid, sourceComing, sourceUnavailable, workspaceTaken, workspaceGoing,
+		specInvalid, stackInUse, kubeconfigInvalid, sourceComing, sourceUnavailable, workspaceTaken, workspaceGoing,
 		upToDate, sourcePending, prerequisiteUnmet, kubeconfigMissing,
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/claim"
 	"github.com/gantry-operator/gantry/internal/kube"
 )
 
@@ -45,6 +46,10 @@ type Reconciler struct {
 	DestroyNamespace string
 	// ArtifactURL is where the archive of a digest is served.
 	ArtifactURL func(digest string) string
+	// Claims are those of all Stacks to stacks of backends. Without it, nobody looks whether two Stacks mean the same.
+	Claims *claim.Tracker
+	// Projects reads project files. Without it, a program's project is known only when it has run.
+	Projects Projects
 }
 
 // Reconcile brings one Stack a step further.
@@ -68,6 +73,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 func (r *Reconciler) forget(ctx context.Context, stack client.ObjectKey) error {
 	r.Inputs.Forget(stack)
 	r.unfollow(stack)
+	r.Claims.Drop(stack)
 	if _, err := r.releaseKubeconfig(ctx, stack); err != nil {
 		return err
 	}
@@ -95,6 +101,9 @@ func (r *Reconciler) step(ctx context.Context, stack *pulumiv1.Stack) (time.Dura
 	}
 	if observed.Stack.Status.Applied == nil {
 		observed.Stack.Status.Applied = &mayBeApplied
+	}
+	if err := r.observeClaim(ctx, &observed); err != nil {
+		return 0, err
 	}
 	step := Plan(observed, r.Clock.Now())
 	if err := r.take(ctx, stack, observed, &step); err != nil {

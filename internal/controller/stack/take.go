@@ -74,6 +74,10 @@ func (r *Reconciler) clear(ctx context.Context, o Observed, step *Step) error {
 // run applies the Workspace, puts the Update on record and creates it. Where the API server refuses the Workspace, the
 // step becomes one that says so.
 func (r *Reconciler) run(ctx context.Context, stack *pulumiv1.Stack, o Observed, step *Step) error {
+	if !r.Claims.Take(o.Stack.UID, o.Project) {
+		*step = Step{After: kube.ConflictRetry} // another Stack was quicker; the next look tells
+		return nil
+	}
 	workspace := o.Desired.DeepCopy()
 	if err := kube.Apply(ctx, r.Client, workspace, kube.ManagerObjects); err != nil {
 		refused := refusal(err, stack, workspace)
@@ -253,7 +257,7 @@ func stateNews(state conditions.State) []notice {
 	case pulumiv1.ReasonSpecInvalid:
 		return []notice{configInvalid(state)}
 	case pulumiv1.ReasonWorkspaceFailed, pulumiv1.ReasonSourceInvalid, pulumiv1.ReasonNamespaceTerminating,
-		pulumiv1.ReasonSourceUnavailable, pulumiv1.ReasonDependentsExist:
+		pulumiv1.ReasonStackInUse, pulumiv1.ReasonSourceUnavailable, pulumiv1.ReasonDependentsExist:
 		return []notice{notStarting(state)}
 	}
 	return nil

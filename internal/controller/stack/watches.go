@@ -137,12 +137,14 @@ func neededStacks(stack *pulumiv1.Stack) []string {
 	return names
 }
 
-// wake has the Stacks looked at that name a Secret or ConfigMap which changed, and whose source did.
+// wake has the Stacks looked at that name a Secret or ConfigMap which changed, whose source did, and whose stack another
+// Stack has let go of.
 func (r *Reconciler) wake(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 	add := func(stack types.NamespacedName) { queue.Add(reconcile.Request{NamespacedName: stack}) }
 	r.Inputs.Notify(add)
 	r.Git.Notify(kindStack, add)
 	r.Flux.Notify(kindStack, add)
+	r.Claims.Notify(add)
 	return nil
 }
 
