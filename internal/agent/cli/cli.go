@@ -99,12 +99,7 @@ func (c *CLI) Run(ctx context.Context, command Command) (Ending, error) {
 	if err := c.Children.start(cmd); err != nil {
 		return Ending{}, fmt.Errorf("start pulumi: %w", err)
 	}
-	if command.Started != nil {
-		command.Started(cmd.Process.Pid)
-	}
-	if command.Nice {
-		_ = syscall.Setpriority(syscall.PRIO_PROCESS, cmd.Process.Pid, lowPriority)
-	}
+	command.begun(cmd.Process.Pid)
 	watch := c.watch(ctx, cmd.Process, command.Grace)
 	err := cmd.Wait()
 	c.Children.done(cmd.Process.Pid)
@@ -132,6 +127,16 @@ func (c *CLI) ended(cmd *exec.Cmd, watch func() (interrupted, killed bool)) Endi
 		c.Children.KillStrays()
 	}
 	return ending
+}
+
+// begun is what happens to a process as soon as it is there.
+func (c Command) begun(pid int) {
+	if c.Started != nil {
+		c.Started(pid)
+	}
+	if c.Nice {
+		_ = syscall.Setpriority(syscall.PRIO_PROCESS, pid, lowPriority)
+	}
 }
 
 // watch asks the process to end when the context does, and kills its group after the grace period. The function it
