@@ -1050,6 +1050,9 @@ type Operation struct {
 	// ended are the last operations of this Workspace on the same stack that a backend gave a link. They are over: no
 	// process of theirs is alive.
 	Ended []*Ended `protobuf:"bytes,10,rep,name=ended,proto3" json:"ended,omitempty"`
+	// gone_host_prefix is what the host names of pods begin with that worked on the same stack, and are gone for good;
+	// empty if there are none.
+	GoneHostPrefix string `protobuf:"bytes,14,opt,name=gone_host_prefix,json=goneHostPrefix,proto3" json:"gone_host_prefix,omitempty"`
 	// timeout is how long the operation may take, from its start in the pod on; without it, as long as it takes.
 	Timeout *durationpb.Duration `protobuf:"bytes,13,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	// pending_policy is given where an earlier operation may have left pending operations.
@@ -1156,6 +1159,13 @@ func (x *Operation) GetEnded() []*Ended {
 		return x.Ended
 	}
 	return nil
+}
+
+func (x *Operation) GetGoneHostPrefix() string {
+	if x != nil {
+		return x.GoneHostPrefix
+	}
+	return ""
 }
 
 func (x *Operation) GetTimeout() *durationpb.Duration {
@@ -2310,7 +2320,7 @@ const file_internal_operation_session_proto_rawDesc = "" +
 	"\aCLEARED\x10\x02\x12\b\n" +
 	"\x04KEPT\x10\x03\x12\n" +
 	"\n" +
-	"\x06FAILED\x10\x04\"\xd1\x04\n" +
+	"\x06FAILED\x10\x04\"\xfb\x04\n" +
 	"\tOperation\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\tR\x03uid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12-\n" +
@@ -2325,7 +2335,8 @@ const file_internal_operation_session_proto_rawDesc = "" +
 	"\vhost_prefix\x18\t \x01(\tR\n" +
 	"hostPrefix\x120\n" +
 	"\x05ended\x18\n" +
-	" \x03(\v2\x1a.gantry.operation.v1.EndedR\x05ended\x123\n" +
+	" \x03(\v2\x1a.gantry.operation.v1.EndedR\x05ended\x12(\n" +
+	"\x10gone_host_prefix\x18\x0e \x01(\tR\x0egoneHostPrefix\x123\n" +
 	"\atimeout\x18\r \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12I\n" +
 	"\x0epending_policy\x18\v \x01(\x0e2\".gantry.operation.v1.PendingPolicyR\rpendingPolicy\"\xa1\x01\n" +
 	"\x05Ended\x12\x12\n" +

@@ -45,6 +45,8 @@ func Parse(words string) (locks []Lock, whole bool) {
 type Witness struct {
 	// Prefix is what the host names of the Workspace's pods begin with. There is one of them at a time, and this is it.
 	Prefix string
+	// Gone is what the host names of pods begin with that are gone for good; empty for none.
+	Gone string
 	// Host is the host name of this pod.
 	Host string
 	// Began are the processes of this pod that may have taken locks.
@@ -60,8 +62,11 @@ type Process struct {
 }
 
 // Dead tells whether it is proven that the holder of a lock is dead: it was in an earlier pod of the Workspace, which is
-// gone since there is this one; or it is a process that the agent of this pod started, and has ended.
+// gone since there is this one; or in one that is known to be gone; or it is a process that the agent of this pod started, and has ended.
 func (w Witness) Dead(l Lock) bool {
+	if w.Gone != "" && strings.HasPrefix(l.Host, w.Gone) {
+		return true
+	}
 	if w.Prefix == "" || !strings.HasPrefix(l.Host, w.Prefix) {
 		return false
 	}

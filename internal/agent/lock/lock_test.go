@@ -49,6 +49,8 @@ func TestWitness(t *testing.T) {
 		Began: []Process{{PID: 7, At: now.Add(-time.Hour)}, {PID: 7, At: now}, {PID: 8, At: now}},
 		Alive: func(pid int) bool { return pid == 8 },
 	}
+	elsewhere := witness
+	elsewhere.Gone = "app-5678-"
 	nowhere := witness
 	nowhere.Prefix = ""
 	onNode := witness
@@ -61,6 +63,8 @@ func TestWitness(t *testing.T) {
 		"EarlierPod":           {witness, Lock{Host: "app-1234-before", PID: 8}, true},
 		"EarlierPodFromNode":   {onNode, Lock{Host: "app-1234-before"}, true},
 		"AnotherStacksPod":     {witness, Lock{Host: "app-5678-before"}, false},
+		"PodThatIsGone":        {elsewhere, Lock{Host: "app-5678-before"}, true},
+		"NoPodThatIsGone":      {elsewhere, Lock{Host: "app-9999-before"}, false},
 		"SomebodysMachine":     {witness, Lock{Host: "laptop"}, false},
 		"NoHost":               {witness, Lock{}, false},
 		"PrefixNotKnown":       {nowhere, Lock{Host: "app-1234-before"}, false},

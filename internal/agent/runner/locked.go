@@ -109,7 +109,7 @@ func (r *Runner) witness(run *run) lock.Witness {
 	if err != nil {
 		r.Log.Error("it is not known which processes of this pod took locks", "error", err)
 	}
-	return lock.Witness{Prefix: run.op.GetHostPrefix(), Host: r.Host, Began: began, Alive: cli.Alive}
+	return lock.Witness{Prefix: run.op.GetHostPrefix(), Gone: run.op.GetGoneHostPrefix(), Host: r.Host, Began: began, Alive: cli.Alive}
 }
 
 // mayLock puts a process on record that may take a lock.

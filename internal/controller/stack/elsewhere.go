@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -17,6 +18,7 @@ import (
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/internal/conditions"
+	"github.com/gantry-operator/gantry/internal/pod"
 )
 
 // This file is about Stacks whose namespace is being deleted: no pod can be made there, so that their destroy runs in the
@@ -63,8 +65,23 @@ func (r *Reconciler) observeNamespace(ctx context.Context, o *Observed) error {
 		return nil
 	}
 	var err error
+	if o.PodGone, err = r.podGone(ctx, o.Stack); err != nil {
+		return err
+	}
 	o.Workspace, err = r.workspace(ctx, workspaceElsewhere(o.Stack, o.Elsewhere))
 	return err
+}
+
+// podGone tells whether the Stack's pod is gone from a namespace that is being deleted, in which none can be made any more.
+func (r *Reconciler) podGone(ctx context.Context, stack *pulumiv1.Stack) (bool, error) {
+	found := &metav1.PartialObjectMetadata{}
+	found.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Pod"))
+	key := types.NamespacedName{Namespace: stack.Namespace, Name: autov1alpha1.PodName(pulumiv1.WorkspaceName(stack.Name))}
+	err := r.Reader.Get(ctx, key, found)
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("get pod %s: %w", key, err)
+	}
+	return apierrors.IsNotFound(err), nil
 }
 
 // workspaceElsewhere is where the Workspace of a Stack is in the execution namespace: Stacks of all namespaces meet there.
@@ -81,6 +98,9 @@ func moveElsewhere(o *Observed) {
 		return
 	}
 	workspace, key := o.Desired, workspaceElsewhere(o.Stack, o.Elsewhere)
+	if o.PodGone {
+		workspace.Annotations = overlay(workspace.Annotations, map[string]string{autov1alpha1.AnnotationGoneHosts: pod.HostPrefix(workspace)})
+	}
 	workspace.Namespace, workspace.Name, workspace.OwnerReferences = key.Namespace, key.Name, nil
 	workspace.Annotations = overlay(workspace.Annotations, map[string]string{pulumiv1.AnnotationStack: ownerName(o.Stack)})
 	workspace.Spec.IdleTimeout = "0s"

@@ -18,6 +18,7 @@ import (
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/pod"
 )
 
 // terminating is the Stack's namespace on its way out.
@@ -122,6 +123,37 @@ func TestNamespaceTerminatingIsToldByTheRefusal(t *testing.T) {
 	result := c.reconcile()
 	if reason, message := c.stalled(); reason != pulumiv1.ReasonNamespaceTerminating || result.RequeueAfter != namespacePoll || !strings.Contains(message, "--destroy-namespace") {
 		t.Errorf("%s: %s, looked at again after %s", reason, message, result.RequeueAfter)
+	}
+}
+
+// A lock that the Stack's pod left is known to be that of the dead once the pod is gone: none can come after it.
+func TestElsewhereIsToldOfThePodThatIsGone(t *testing.T) {
+	for name, there := range map[string]bool{"Gone": false, "StillThere": true} {
+		t.Run(name, func(t *testing.T) {
+			c := namespaceGoes(t, "gantry-destroy")
+			if there {
+				last := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: autov1alpha1.PodName(key.Name)}}
+				if err := c.client.Create(t.Context(), last); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before, err := buildWorkspace(c.stack(), Source{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.reconcile()
+			workspace := &autov1alpha1.Workspace{}
+			if err := c.client.Get(t.Context(), types.NamespacedName{Namespace: "gantry-destroy", Name: c.updates()[0].Spec.WorkspaceName}, workspace); err != nil {
+				t.Fatal(err)
+			}
+			want := pod.HostPrefix(before)
+			if there {
+				want = ""
+			}
+			if got := workspace.Annotations[autov1alpha1.AnnotationGoneHosts]; got != want {
+				t.Errorf("hosts that begin with %q are said to be gone, want %q", got, want)
+			}
+		})
 	}
 }
 

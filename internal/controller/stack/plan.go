@@ -48,6 +48,8 @@ type Observed struct {
 	// the destroy runs instead, if there is one.
 	Terminating bool
 	Elsewhere   string
+	// PodGone says that the Stack's pod is gone from the namespace that is being deleted.
+	PodGone bool
 	// Dependents are the Stacks that have to be gone before a Stack that goes is destroyed.
 	Dependents []Dependent
 	// Project is that of what the Stack claims; empty where that is not known. Rival is the Stack that goes before this one

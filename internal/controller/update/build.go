@@ -46,18 +46,19 @@ func build(o Observed) (*operation.Operation, *failure.TerminalError) {
 		return nil, err
 	}
 	return &operation.Operation{
-		Uid:           string(o.Update.UID),
-		Name:          o.Update.Name,
-		Type:          typeOf(o.Update.Spec.Type),
-		Stack:         stack,
-		Source:        source,
-		Options:       optionsOf(o.Update.Spec, o.Workspace.Spec.PulumiLogLevel),
-		Kubeconfig:    kubeconfig,
-		CancelGrace:   durationpb.New(pod.CancelGrace(o.Workspace, o.Settings.CancelGrace)),
-		HostPrefix:    pod.HostPrefix(o.Workspace),
-		Timeout:       timeoutOf(o.Update.Spec.Timeout),
-		Ended:         endedOf(o),
-		PendingPolicy: policyOf(o.Update.Spec),
+		Uid:            string(o.Update.UID),
+		Name:           o.Update.Name,
+		Type:           typeOf(o.Update.Spec.Type),
+		Stack:          stack,
+		Source:         source,
+		Options:        optionsOf(o.Update.Spec, o.Workspace.Spec.PulumiLogLevel),
+		Kubeconfig:     kubeconfig,
+		CancelGrace:    durationpb.New(pod.CancelGrace(o.Workspace, o.Settings.CancelGrace)),
+		HostPrefix:     pod.HostPrefix(o.Workspace),
+		GoneHostPrefix: o.Workspace.Annotations[autov1alpha1.AnnotationGoneHosts],
+		Timeout:        timeoutOf(o.Update.Spec.Timeout),
+		Ended:          endedOf(o),
+		PendingPolicy:  policyOf(o.Update.Spec),
 	}, nil
 }
 
