@@ -18,12 +18,13 @@ import (
 // interruptedURN is that of the resource of the long program.
 const interruptedURN = "urn:pulumi:pending::long::testing:index:Sleep::slow"
 
-// TestPendingOperationsHeal kills a pod without grace in the middle of a create. Nobody helps: the next update finds the
+// TestPendingOperationsHeal kills a pod in the middle of a create, as a node does that loses its power. Nobody helps: the next update finds the
 // lock and the pending create, keeps the state, clears both, and says what may have leaked.
 func TestPendingOperationsHeal(t *testing.T) {
 	t.Parallel()
 	s := begin(t, "pending")
 	before := s.inTheMiddle("pending")
+	s.must(stage.MurderAll(before.pod))
 	s.must(s.Client.Delete(s.ctx, before.pod, client.GracePeriodSeconds(0)))
 
 	stack := s.Stack("pending")

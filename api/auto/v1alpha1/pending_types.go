@@ -14,15 +14,15 @@ const (
 type PendingOperationsOutcome string
 
 const (
-	// PendingOperationsNone: there were none.
+	// PendingOperationsNone means that there were none.
 	PendingOperationsNone PendingOperationsOutcome = "None"
-	// PendingOperationsFound: there are some, and nothing was done with them yet.
+	// PendingOperationsFound means that there are some, and that nothing was done with them yet.
 	PendingOperationsFound PendingOperationsOutcome = "Found"
-	// PendingOperationsCleared: the state was refreshed and pending creates dropped.
+	// PendingOperationsCleared means that the state was refreshed and pending creates dropped.
 	PendingOperationsCleared PendingOperationsOutcome = "Cleared"
-	// PendingOperationsKept: they were left as they are, as was asked for.
+	// PendingOperationsKept means that they were left as they are, as was asked for.
 	PendingOperationsKept PendingOperationsOutcome = "Kept"
-	// PendingOperationsFailed: they could not be dealt with; the next update looks again.
+	// PendingOperationsFailed means that they could not be dealt with, and that the next update looks again.
 	PendingOperationsFailed PendingOperationsOutcome = "Failed"
 )
 

@@ -39,25 +39,20 @@ func (f *failure) meaning(tracker *engine.Tracker, ending cli.Ending) {
 // fail makes the result of a run that did not succeed.
 func fail(ctx context.Context, result *operation.Result, run *run, f failure) {
 	ending, process := endingOf(f.err)
+	if ended(ctx, result, run, ending) {
+		return
+	}
 	words := f.err.Error()
 	if process {
 		words = ending.Stderr + "\n" + ending.Stdout
 	}
 	operating := run.ending.Code != 0 || errors.Is(f.err, errUnsaved)
-	switch cause := context.Cause(ctx); {
-	case cause != nil:
-		endEarly(result, run, cause, ending)
-		return
-	case process && ending.Signal != "":
-		result.Outcome, result.Reason = operation.Outcome_INTERRUPTED, operation.ReasonAborted
-		result.Message = bound(killedMessage(run, ending))
-		return
-	case errors.As(f.err, new(*lockedError)):
+	f.transient(errors.Is(f.err, errNotKept))
+	switch {
+	case errors.As(f.err, new(*lockedError)), errors.Is(f.err, errNotKept):
 		result.Message = f.err.Error()
 	case errors.Is(f.err, errCloudConfig):
 		f.reason, words, result.Message = operation.ReasonInitializationFailed, "", f.err.Error()+"; "+doneWords(run.tracker)
-	case errors.Is(f.err, errNotKept):
-		f.reason, result.Message = operation.ReasonTransient, f.err.Error()
 	case operating:
 		result.Message = engineMessage(run.tracker, ending)
 		words += "\n" + result.Message
@@ -68,6 +63,20 @@ func fail(ctx context.Context, result *operation.Result, run *run, f failure) {
 	}
 	result.Outcome, result.Reason = operation.Outcome_FAILED, classify(words, f.reason)
 	result.Message = withNotes(result.Message, append(run.notes, notesOn(result.GetReason())...))
+}
+
+// ended makes the result of a run that somebody ended: the agent, or whoever killed the CLI. It says whether that is so.
+func ended(ctx context.Context, result *operation.Result, run *run, ending cli.Ending) bool {
+	if cause := context.Cause(ctx); cause != nil {
+		endEarly(result, run, cause, ending)
+		return true
+	}
+	if ending.Signal == "" {
+		return false
+	}
+	result.Outcome, result.Reason = operation.Outcome_INTERRUPTED, operation.ReasonAborted
+	result.Message = bound(killedMessage(run, ending))
+	return true
 }
 
 // notesOn is what to do about a reason, where the CLI's words do not say it.

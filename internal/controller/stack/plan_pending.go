@@ -36,29 +36,42 @@ func suspected(stack *pulumiv1.Stack) bool {
 // itself. Once it is on record that some may be there, only an update that looked takes that back.
 func recordPending(status *pulumiv1.StackStatus, update *autov1alpha1.Update, record *pulumiv1.LastUpdate) {
 	met := update.Status.PendingOperations
-	if met != nil {
-		switch met.Outcome {
-		case autov1alpha1.PendingOperationsNone, autov1alpha1.PendingOperationsCleared, autov1alpha1.PendingOperationsKept:
-			status.InterruptedUpdate = ""
-		case autov1alpha1.PendingOperationsFound, autov1alpha1.PendingOperationsFailed:
-		}
+	if settled(met) {
+		status.InterruptedUpdate = ""
 	}
 	if update.Status.Interrupted || (abortedEnd(update) && update.Spec.Type != autov1alpha1.PreviewUpdate) {
 		status.InterruptedUpdate = update.Name
 	}
+	known := status.PendingOperations
+	switch {
 	// What is pending in a stack that another one works on is that one's business.
-	if met != nil && met.Count > 0 && record.Reason != operation.ReasonConflict {
+	case met != nil && met.Count > 0 && record.Reason != operation.ReasonConflict:
 		status.PendingOperations = &pulumiv1.PendingOperationsRecord{
 			PendingOperations: *met.DeepCopy(), Update: update.Name, Generation: record.Generation, ReconcileRequest: record.ReconcileRequest,
 		}
 		record.Message = conditions.Bound(joined(record.Message, met.Message))
-		return
-	}
-	known := status.PendingOperations
-	if known != nil && record.State == pulumiv1.SucceededStackState &&
-		(known.Generation != record.Generation || known.ReconcileRequest != record.ReconcileRequest) {
+	case known != nil && record.State == pulumiv1.SucceededStackState && askedSince(known, record):
 		status.PendingOperations = nil
 	}
+}
+
+// settled tells that an update looked for pending operations, and that there is nothing left to do with them.
+func settled(met *autov1alpha1.PendingOperations) bool {
+	if met == nil {
+		return false
+	}
+	switch met.Outcome {
+	case autov1alpha1.PendingOperationsNone, autov1alpha1.PendingOperationsCleared, autov1alpha1.PendingOperationsKept:
+		return true
+	case autov1alpha1.PendingOperationsFound, autov1alpha1.PendingOperationsFailed:
+	}
+	return false
+}
+
+// askedSince tells that an update was made for another change or request of a person than the one that met pending
+// operations.
+func askedSince(known *pulumiv1.PendingOperationsRecord, record *pulumiv1.LastUpdate) bool {
+	return known.Generation != record.Generation || known.ReconcileRequest != record.ReconcileRequest
 }
 
 // abortedEnd tells that an Update ended without anybody knowing how.

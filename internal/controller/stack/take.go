@@ -226,16 +226,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, stack *pulumiv1.Stack, o O
 
 // news is what a status has to tell that the one before did not.
 func (r *Reconciler) news(stack *pulumiv1.Stack, o Observed, step Step) []notice {
-	var notices []notice
-	if o.Absorbed != nil && o.Absorbed.Status.Healed != "" {
-		notices = append(notices, lockHealed(o.Absorbed))
-	}
-	if o.Absorbed != nil {
-		notices = append(notices, updateEnded(o.Stack.Status.LastUpdate))
-		if met := o.Stack.Status.PendingOperations; met != nil && met.Update == o.Absorbed.Name {
-			notices = append(notices, pendingMet(met))
-		}
-	}
+	notices := endNews(o)
 	if o.Skipped != "" {
 		notices = append(notices, sourceUnchanged(o.Skipped))
 	}
@@ -249,6 +240,22 @@ func (r *Reconciler) news(stack *pulumiv1.Stack, o Observed, step Step) []notice
 		return notices
 	}
 	return append(notices, stateNews(step.State)...)
+}
+
+// endNews is what is told of an update that has ended.
+func endNews(o Observed) []notice {
+	if o.Absorbed == nil {
+		return nil
+	}
+	var notices []notice
+	if o.Absorbed.Status.Healed != "" {
+		notices = append(notices, lockHealed(o.Absorbed))
+	}
+	notices = append(notices, updateEnded(o.Stack.Status.LastUpdate))
+	if met := o.Stack.Status.PendingOperations; met != nil && met.Update == o.Absorbed.Name {
+		notices = append(notices, pendingMet(met))
+	}
+	return notices
 }
 
 // stateNews is what is told of a state that is new.
