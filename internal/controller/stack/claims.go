@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -144,25 +145,25 @@ func (r *Reconciler) projectOf(holder claim.Holder) string {
 	if holder.Project != "" && !holder.Bare {
 		return holder.Project
 	}
-	var file claim.Project
-	if r.Projects != nil && holder.Digest != "" {
-		var err error
-		if file, err = r.Projects.Project(holder.Digest, holder.Dir); err != nil {
-			file = claim.Project{} // the archive is on its way, or is asked for when it is needed
-		}
+	file := r.projectFile(holder)
+	if holder.Bare && file.Name == "" {
+		return "" // it may name any backend
 	}
-	name := holder.Project
-	if name == "" {
-		name = file.Name
-	}
-	switch {
-	case holder.Bare && file.Name == "":
-		return ""
-	case holder.Bare && file.Backend != "":
+	name := cmp.Or(holder.Project, file.Name, holder.Ran)
+	if holder.Bare && file.Backend != "" {
 		return name + " in " + file.Backend
-	case name == "":
-		return holder.Ran
-	default:
-		return name
 	}
+	return name
+}
+
+// projectFile is what the project file says in the archive of a claim; nothing while the archive is on its way, or is gone.
+func (r *Reconciler) projectFile(holder claim.Holder) claim.Project {
+	if r.Projects == nil || holder.Digest == "" {
+		return claim.Project{}
+	}
+	file, err := r.Projects.Project(holder.Digest, holder.Dir)
+	if err != nil {
+		return claim.Project{}
+	}
+	return file
 }
