@@ -17,6 +17,8 @@ import (
 const (
 	// operationTakes is how long an operation takes that nothing happens to.
 	operationTakes = 10 * time.Minute
+	// programTakes is how long one takes whose end is known beforehand.
+	programTakes = 4 * time.Second
 	// cancelTakes is how long it takes to end one gracefully.
 	cancelTakes = 2 * time.Second
 	// dialAgain is when an agent tries again that has lost its session.
@@ -205,7 +207,12 @@ func (a *agent) start(op *operation.Operation) {
 	a.running = e
 	a.world.begins(a, e)
 	a.tell(&operation.AgentMessage{Body: &operation.AgentMessage_Progress{Progress: a.progress()}})
-	a.world.after(operationTakes, func() { a.end(e, operation.Outcome_SUCCEEDED, operation.ReasonSucceeded) })
+	outcome, reason, takes := operation.Outcome_SUCCEEDED, operation.ReasonSucceeded, operationTakes
+	if way, ok := a.world.programs[a.world.lives[a.world.operations[types.UID(op.GetUid())].stack].name]; ok {
+		outcome, reason = outcomeOf(way)
+		takes = programTakes
+	}
+	a.world.after(takes, func() { a.end(e, outcome, reason) })
 }
 
 // end ends an operation that runs.

@@ -48,7 +48,7 @@ func stackNames() []string { return []string{"base", "app"} }
 func weights() map[string]int {
 	return map[string]int{
 		"edit": 4, "ask": 3, "unask": 1, "abandon": 1, "doom": 1, "push": 5, "rotate": 1, "away": 1, "deny": 1, "back": 3, "lose": 1,
-		"pass": 12, "end": 14, "drop": 2, "delete": 2, "create": 2, "undo": 1,
+		"pass": 12, "end": 12, "program": 4, "drop": 2, "delete": 2, "create": 2, "undo": 1,
 		"restart": 1, "crash": 3, "meanwhile": 4, "order": 1,
 		"kill": 2, "evict": 1, "oom": 2, "cut": 1, "mend": 2, "clear": 1,
 	}
@@ -77,6 +77,8 @@ func (w *world) happen(e incident) {
 		w.random = newRandom(uint64(e.n))
 	case "crash":
 		w.dieAt, w.dieAfter = 1+e.n/2%6, e.n%2 == 0
+	case "program":
+		w.programs[e.stack()] = e.which()
 	case "create":
 		w.createStack(e.stack())
 	case "doom":

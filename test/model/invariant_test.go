@@ -177,6 +177,7 @@ func (w *world) busy(stack *pulumiv1.Stack) bool {
 // heal makes the world well again.
 func (w *world) heal() {
 	w.next, w.nextAt, w.dieAt = nil, 0, 0
+	clear(w.programs)
 	w.host.say(-1, nil)
 	for _, a := range w.agents {
 		a.cut = false

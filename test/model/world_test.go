@@ -32,7 +32,9 @@ type world struct {
 	inputs    inputs
 	manager   *manager
 	agents    map[types.UID]*agent
-	log       logr.Logger
+	// programs are those that end the same way each time.
+	programs map[types.NamespacedName]int
+	log      logr.Logger
 	// random chooses what happens next; nil takes what comes first.
 	random *rand.Rand
 
@@ -67,7 +69,7 @@ type plan struct {
 
 func newWorld(log logr.Logger) *world {
 	w := &world{
-		store: newStore(), archives: archives{kept: map[string]bool{}}, agents: map[types.UID]*agent{}, log: log,
+		store: newStore(), archives: archives{kept: map[string]bool{}}, agents: map[types.UID]*agent{}, programs: map[types.NamespacedName]int{}, log: log,
 		arrived: make(chan struct{}, 1), truth: newTruth(),
 	}
 	w.artifacts = &w.archives
