@@ -131,7 +131,7 @@ func (w *world) collect(kind string, object client.Object) {
 	}
 	var solid, rest []metav1.OwnerReference
 	for _, owner := range object.GetOwnerReferences() {
-		if o := w.owner(name.Namespace, owner); o != nil && !(o.GetDeletionTimestamp() != nil && slices.Contains(o.GetFinalizers(), metav1.FinalizerDeleteDependents)) {
+		if o := w.owner(name.Namespace, owner); o != nil && (o.GetDeletionTimestamp() == nil || !slices.Contains(o.GetFinalizers(), metav1.FinalizerDeleteDependents)) {
 			solid = append(solid, owner)
 		} else {
 			rest = append(rest, owner)

@@ -23,6 +23,7 @@ func newRandom(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }
 
 // play lets a history happen and answers what went wrong in it, and which rule that breaks; or "".
 func play(t *testing.T, log logr.Logger, history []incident) (wrong, rule string) {
+	t.Helper()
 	synctest.Test(t, func(*testing.T) {
 		w := newWorld(log)
 		defer w.close()

@@ -269,7 +269,7 @@ func (w *world) current(name types.NamespacedName) *autov1alpha1.Update {
 // times are those that pass.
 func times() []time.Duration {
 	return []time.Duration{100 * time.Millisecond, time.Second, 5 * time.Second, 30 * time.Second, 3 * time.Second,
-		time.Minute, 2 * time.Minute, 6 * time.Minute, 11 * time.Minute, 11 * time.Minute, 25 * time.Minute, 25 * time.Hour}
+		time.Minute, 2 * time.Minute, 6 * time.Minute, 11 * time.Minute, 11 * time.Minute, 25 * time.Minute, 2 * time.Hour}
 }
 
 // puttable are incidents that may happen in the middle of a reconcile.

@@ -108,13 +108,13 @@ func workspaceOf(object client.Object) []string {
 // Add takes a controller, and puts the world's queue into the place of its own.
 func (m *manager) Add(runnable ctrlmanager.Runnable) error {
 	m.added = append(m.added, runnable)
-	make := func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
+	construct := func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 		m.world.mu.Lock()
 		defer m.world.mu.Unlock()
 		m.queues[name] = newQueue(name, limiter, m.world.arrived)
 		return m.queues[name]
 	}
-	reflect.ValueOf(runnable).Elem().FieldByName("NewQueue").Set(reflect.ValueOf(make))
+	reflect.ValueOf(runnable).Elem().FieldByName("NewQueue").Set(reflect.ValueOf(construct))
 	return nil
 }
 

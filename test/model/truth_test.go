@@ -112,14 +112,14 @@ func (w *world) witnessRecord(l *life, now *pulumiv1.LastUpdate) {
 	}
 	if was == nil || was.Name != now.Name {
 		l.noted[now.Name] = true
-		w.witnessEnd(l, now)
+		w.witnessEnd(now)
 		w.count(l, now)
 	}
 	l.record = now.DeepCopy()
 }
 
 // witnessEnd: what is on record is what happened.
-func (w *world) witnessEnd(l *life, now *pulumiv1.LastUpdate) {
+func (w *world) witnessEnd(now *pulumiv1.LastUpdate) {
 	d := w.byName(now.Name)
 	succeeded := now.State == pulumiv1.SucceededStackState
 	switch {

@@ -11,10 +11,9 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/gantry-operator/gantry/internal/hub/identity"
 	"github.com/gantry-operator/gantry/internal/source"
@@ -206,11 +205,15 @@ func (w *world) soonest(end time.Time) time.Time {
 	return end
 }
 
-// restart ends the manager and starts another one. The agents notice.
+// restart ends the manager and starts another one. The agents notice, after they have read what it sent them.
 func (w *world) restart() {
 	w.manager.end()
 	for _, uid := range slices.Sorted(maps.Keys(w.agents)) {
-		w.agents[uid].hangUp()
+		a := w.agents[uid]
+		for a.wire != nil && len(a.wire.down) > 0 {
+			a.take(<-a.wire.down)
+		}
+		a.hangUp()
 	}
 	w.manager = startManager(w)
 }

@@ -5,7 +5,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
@@ -76,7 +75,7 @@ func TestOrphansWake(t *testing.T) {
 	}
 	c := newCluster(t, stack)
 	update := &autov1alpha1.Update{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: "demo-2", Labels: map[string]string{pulumiv1.LabelStackName: key.Name}}}
-	want := []ctrl.Request{{NamespacedName: types.NamespacedName(key)}}
+	want := []ctrl.Request{{NamespacedName: key}}
 	if woken := c.r.stacksOf(t.Context(), update); !cmp.Equal(woken, want) {
 		t.Errorf("the Update wakes %v", woken)
 	}
