@@ -9,12 +9,17 @@ import (
 )
 
 // workspaceLost: somebody deleted the Workspace in which an Update waits to start. Nothing but this makes it again, and
-// the Update would wait for ever.
-func workspaceLost(o Observed, _ time.Time) *Step {
+// the Update would wait for ever. Where it cannot be made, it is said why.
+func workspaceLost(o Observed, now time.Time) *Step {
 	if o.Update == nil || begun(o.Update) || !o.Update.DeletionTimestamp.IsZero() || o.Workspace != nil {
 		return nil
 	}
-	if o.Desired == nil || o.DesiredErr != nil || o.Desired.Namespace != o.Update.Namespace {
+	for _, prevents := range []check{specUnreadable, specInvalid, sourceUnavailable} {
+		if step := prevents(o, now); step != nil {
+			return step
+		}
+	}
+	if o.Desired == nil || o.Desired.Namespace != o.Update.Namespace {
 		return nil
 	}
 	return &Step{Act: Prepare, State: conditions.Reconciling(pulumiv1.ReasonStackProcessing,

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -9,6 +10,7 @@ import (
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/failure"
 )
 
 func TestWorkspaceLost(t *testing.T) {
@@ -25,13 +27,37 @@ func TestWorkspaceLost(t *testing.T) {
 		"Begun":             {func(o *Observed) { o.Update.Status.PodUID = "pod" }, false},
 		"UpdateGoing":       {func(o *Observed) { o.Update.DeletionTimestamp = new(metav1.NewTime(noon)) }, false},
 		"NoUpdate":          {func(o *Observed) { o.Update = nil }, false},
-		"SourceAway":        {func(o *Observed) { o.Desired = nil }, false},
+		"NoneDesired":       {func(o *Observed) { o.Desired = nil }, false},
 		"MadeElsewhereOnly": {func(o *Observed) { o.Desired.Namespace = "destroyer" }, false},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			step := workspaceLost(world(waits, tc.change), noon)
 			if got := step != nil && step.Act == Prepare; got != tc.want {
+				t.Errorf("the step is %+v", step)
+			}
+		})
+	}
+}
+
+// TestWorkspaceLostSaysWhy: the Workspace is gone and cannot be made, since its source cannot be had.
+func TestWorkspaceLostSaysWhy(t *testing.T) {
+	tests := map[string]struct {
+		err   error
+		want  string
+		after time.Duration
+	}{
+		"Denied": {failure.NewTerminal(pulumiv1.ReasonSourceUnavailable, "denied"), "Stalled", 0},
+		"Away":   {failure.NewWaiting(pulumiv1.ReasonSourceUnavailable, "away"), "Reconciling", sourcePoll},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			o := world(func(o *Observed) {
+				o.Update = &autov1alpha1.Update{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "demo-2"}}
+				o.SourceErr = tc.err
+			})
+			step := Plan(o, noon)
+			if step.Act != Nothing || step.After != tc.after || step.State.Reason() != pulumiv1.ReasonSourceUnavailable || step.State.IsStalled() != (tc.want == "Stalled") {
 				t.Errorf("the step is %+v", step)
 			}
 		})
