@@ -26,10 +26,48 @@ type life struct {
 	once sync.Once
 	dead chan struct{}
 	stop context.CancelFunc
-	// past is what the first lists are answered with; born is when that began.
+	// past is what the first lists are answered with.
 	past map[string]*answer
-	lag  map[string]time.Duration
+	// lag is how late it hears of each kind.
+	lag map[string]time.Duration
+
+	mu sync.Mutex
+	// watched are the kinds that its caches follow; busy is when it last asked for or wrote anything else.
+	watched map[string]bool
+	busy    time.Time
 }
+
+// quietFor is how long a manager that has all in view does nothing when it has done all.
+const quietFor = 150 * time.Millisecond
+
+// ask notes a request that is on its way.
+func (l *life) ask(what target, watches bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.busy = time.Now()
+	if watches {
+		l.watched[what.name] = true
+	}
+}
+
+// quiet tells that the manager lives, sees what is there, and has nothing left to do.
+func (l *life) quiet() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, kind := range followed() {
+		if !l.watched[kind] {
+			return false
+		}
+	}
+	longest := time.Duration(0)
+	for _, lag := range l.lag {
+		longest = max(longest, lag)
+	}
+	return l.alive() && time.Since(l.busy) > quietFor+longest
+}
+
+// followed are the kinds that every manager's caches follow.
+func followed() []string { return []string{"stacks", "programs", "workspaces", "updates", "pods"} }
 
 // die ends it all, without waiting.
 func (l *life) die() {
@@ -71,10 +109,12 @@ func (w *wire) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, errDead
 	}
 	if request.Method == http.MethodGet {
+		defer l.ask(what, request.URL.Query().Get("watch") != "")
 		return l.read(request, what, w.next)
 	}
 	become := goesOn
 	if !what.aside() {
+		defer l.ask(what, false)
 		become = l.site.trap.meet(request.Method+" "+what.String(), true)
 	}
 	if become == diesBefore {

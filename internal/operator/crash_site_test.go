@@ -126,7 +126,7 @@ func (s *site) open() (shut func()) {
 		defer close(closed)
 		for began := false; ctx.Err() == nil; began = true {
 			within, stop := context.WithCancel(ctx)
-			l := &life{site: s, dead: make(chan struct{}), stop: stop, past: s.trap.takePast(), lag: s.lag}
+			l := &life{site: s, dead: make(chan struct{}), stop: stop, past: s.trap.takePast(), lag: s.lag, watched: map[string]bool{}}
 			s.life.Store(l)
 			s.lives.Add(1)
 			if !began {

@@ -28,13 +28,13 @@ func (s *site) state(name string) string {
 	for _, object := range objects {
 		fmt.Fprintf(&text, "%s\n", s.stateOf(object))
 	}
-	lines := strings.Split(text.String(), "\n")
+	lines, times := strings.Split(text.String(), "\n"), regexp.MustCompile(`about [-0-9T:Z]+`)
 	for i := range lines {
 		for update, word := range updates {
 			lines[i] = strings.ReplaceAll(lines[i], update, word)
 		}
 		lines[i] = strings.ReplaceAll(lines[i], name, "<name>")
-		lines[i] = regexp.MustCompile(`about [-0-9T:Z]+`).ReplaceAllString(lines[i], "about <time>")
+		lines[i] = times.ReplaceAllString(lines[i], "about <time>")
 	}
 	slices.Sort(lines)
 	return strings.TrimSpace(strings.Join(slices.DeleteFunc(lines, func(line string) bool { return line == "" }), "\n"))

@@ -1,7 +1,7 @@
 package operator
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -211,18 +211,16 @@ func deployed(s *site) {
 	}
 }
 
-// settles waits until the state is the wanted one; where none is wanted yet, until it stays the same.
+// settles waits until the story is over, the manager that lives then has nothing to do, and the state is the wanted one, if
+// one is wanted.
 func (s *site) settles(st story, want string) (string, error) {
-	deadline, since, last := time.Now().Add(patience), time.Now(), ""
-	for time.Now().Before(deadline) {
-		now := s.state(stackName)
-		if now != last {
-			last, since = now, time.Now()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if !s.life.Load().quiet() || !st.ended(s) {
+			continue
 		}
-		if over := st.ended(s); over && (now == want || (want == "" && time.Since(since) > time.Second)) {
+		if now := s.state(stackName); now == want || want == "" {
 			return now, nil
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
-	return last, fmt.Errorf("the story has not come to its end")
+	return s.state(stackName), errors.New("the story has not come to its end")
 }

@@ -85,6 +85,15 @@ func TestStaleCaches(t *testing.T) {
 	}
 }
 
+// fates are those of a manager at a write or message that is the how manyeth of its label. To die before one is to die
+// after the one before it, but for what else is under way at that time; so that is done once for each label.
+func fates(number int) []fate {
+	if number > 1 {
+		return []fate{diesAfter, wakesInThePast}
+	}
+	return []fate{diesBefore, diesAfter, wakesInThePast}
+}
+
 // moments are all in a story in which that was written and said.
 func moments(usual []string) []moment {
 	var all []moment
@@ -94,7 +103,7 @@ func moments(usual []string) []moment {
 	}
 	for _, label := range slices.Sorted(maps.Keys(counts)) {
 		for number := range counts[label] {
-			for _, f := range []fate{diesBefore, diesAfter, wakesInThePast} {
+			for _, f := range fates(number + 1) {
 				all = append(all, moment{label, number + 1, f})
 			}
 		}
