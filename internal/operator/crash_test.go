@@ -4,85 +4,84 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
 
 // TestKilledAtAnyWriteOrMessage tells each story once, and then again for each write to the API server and each message
-// of a session in it: the manager dies just before it, just after it, and just after it while the next manager's first
-// lists are from a while before. Whenever that is, the story ends as it does without a death, with the same operations.
+// of a session in it: the manager dies just after it, and again while the next manager's first lists are from a while
+// before. At the first of each sort it also dies just before, so that what was sent is lost. Whenever that is, the story ends
+// as it does without a death, with the same operations.
 //
 // All is real but the cluster around it: the API server, the managers as they are put together for their own process, the
 // agents with their journals and sessions. Of a cluster there are the parts that stories need (crash_pod_test.go,
 // crash_collector_test.go); in place of the CLI there is a script.
 func TestKilledAtAnyWriteOrMessage(t *testing.T) {
-	c := startCluster(t)
-	for name, st := range stories() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newSite(t, c, "at-any-"+strings.ToLower(name))
-			began, died := time.Now(), map[moment]bool{}
-			want, usual := s.tell(st, moment{}, "", nil)
-			for _, m := range moments(usual) {
-				s.tell(st, m, want, usual)
-				if s.trap.sprung {
-					died[m] = true
+	together(t, func(t *testing.T, c *cluster, name string, st story) {
+		s := newSite(t, c, "at-any-"+strings.ToLower(name))
+		began, died := time.Now(), map[moment]bool{}
+		want, usual := s.tell(st, moment{}, "", nil)
+		for _, m := range moments(usual) {
+			s.tell(st, m, want, usual)
+			if s.trap.sprung {
+				died[m] = true
+			}
+		}
+		t.Logf("%d deaths in %s", len(died), time.Since(began).Round(time.Second))
+		for _, label := range st.deaths {
+			for _, f := range []fate{diesBefore, diesAfter, wakesInThePast} {
+				if m := (moment{label, 1, f}); !died[m] {
+					t.Errorf("no manager %s, so that nothing is proven of it", m)
 				}
 			}
-			t.Logf("%d deaths in %s", len(died), time.Since(began).Round(time.Second))
-			for _, label := range st.deaths {
-				for _, f := range []fate{diesBefore, diesAfter, wakesInThePast} {
-					if m := (moment{label, 1, f}); !died[m] {
-						t.Errorf("no manager %s, so that nothing is proven of it", m)
-					}
-				}
-			}
-		})
-	}
+		}
+	})
 }
 
 // TestKilledAfterEveryWrite tells each story with managers that die after each single write, one after the other.
 func TestKilledAfterEveryWrite(t *testing.T) {
-	c := startCluster(t)
-	for name, st := range stories() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newSite(t, c, "after-every-"+strings.ToLower(name))
-			want, usual := s.tell(st, moment{}, "", nil)
-			before := s.lives.Load()
-			s.tell(st, moment{fate: diesAfterEach}, want, usual)
-			if died := s.lives.Load() - before; int(died) < len(usual)/3 {
-				t.Errorf("only %d managers died", died)
-			}
-		})
-	}
+	together(t, func(t *testing.T, c *cluster, name string, st story) {
+		s := newSite(t, c, "after-every-"+strings.ToLower(name))
+		want, usual := s.tell(st, moment{}, "", nil)
+		before := s.lives.Load()
+		s.tell(st, moment{fate: diesAfterEach}, want, usual)
+		if died := s.lives.Load() - before; int(died) < len(usual)/3 {
+			t.Errorf("only %d managers died", died)
+		}
+	})
 }
 
 // TestStaleCaches tells each story to managers that hear of one kind of object later than of the others, or of all of them
 // late: their reads lag behind their own writes.
 func TestStaleCaches(t *testing.T) {
-	c := startCluster(t)
-	late := []string{"stacks", "workspaces", "updates", "pods", "programs"}
-	for name, st := range stories() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newSite(t, c, "stale-"+strings.ToLower(name))
-			want, usual := s.tell(st, moment{}, "", nil)
-			for i := range len(late) + 1 {
-				s.shut()
-				s.lag = map[string]time.Duration{}
-				for _, kind := range late[i:min(len(late), i+1)] {
-					s.lag[kind] = pastFor
-				}
-				for _, kind := range late[:len(late)*(i/len(late))] {
-					s.lag[kind] = pastFor
-				}
-				s.shut = s.open()
-				t.Logf("late: %v", s.lag)
-				s.tell(st, moment{}, want, usual)
+	alone := slices.Collect(slices.Chunk(followed(), 1))
+	together(t, func(t *testing.T, c *cluster, name string, st story) {
+		s := newSite(t, c, "stale-"+strings.ToLower(name))
+		want, usual := s.tell(st, moment{}, "", nil)
+		for _, late := range append(alone, followed()) {
+			s.shut()
+			s.lag = map[string]time.Duration{}
+			for _, kind := range late {
+				s.lag[kind] = pastFor
 			}
-		})
+			s.shut = s.open()
+			t.Logf("late: %v", late)
+			s.tell(st, moment{}, want, usual)
+		}
+	})
+}
+
+// together has all stories told at the same time, each in a namespace with a manager of its own: most of the time each of
+// them waits.
+func together(t *testing.T, tell func(*testing.T, *cluster, string, story)) {
+	t.Helper()
+	c := startCluster(t)
+	var all sync.WaitGroup
+	for name, st := range stories() {
+		all.Go(func() { t.Run(name, func(t *testing.T) { tell(t, c, name, st) }) })
 	}
+	all.Wait()
 }
 
 // fates are those of a manager at a write or message that is the how manyeth of its label. To die before one is to die
