@@ -61,12 +61,12 @@ func (s *site) collect() {
 				continue
 			}
 			object.SetFinalizers(slices.DeleteFunc(object.GetFinalizers(), func(f string) bool { return f == metav1.FinalizerDeleteDependents }))
-			s.complain("finish a foreground deletion", s.c.Patch(s.ctx, object, client.MergeFromWithOptions(was, client.MergeFromWithOptimisticLock{})))
+			s.complain("finish a foreground deletion", s.c.Patch(s.t.Context(), object, client.MergeFromWithOptions(was, client.MergeFromWithOptimisticLock{})))
 		}
 	}
 }
 
 func (s *site) remove(object client.Object) {
 	uid := object.GetUID()
-	s.complain("collect", s.c.Delete(s.ctx, object, client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationBackground)))
+	s.complain("collect", s.c.Delete(s.t.Context(), object, client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationBackground)))
 }

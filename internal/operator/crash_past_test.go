@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
-	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,7 +34,7 @@ func (m *memory) note(request *http.Request) {
 }
 
 // all lists all that caches are filled from.
-func (m *memory) all(t *testing.T) map[string]*answer {
+func (m *memory) all() (map[string]*answer, error) {
 	m.mu.Lock()
 	asked := maps.Clone(m.asked)
 	m.mu.Unlock()
@@ -43,12 +42,11 @@ func (m *memory) all(t *testing.T) map[string]*answer {
 	for path, request := range asked {
 		got, err := m.list(request)
 		if err != nil {
-			t.Errorf("list %s: %v", path, err)
-			return nil
+			return nil, err
 		}
 		all[path] = got
 	}
-	return all
+	return all, nil
 }
 
 // list asks for what a request that fills a cache is about, as it is now, in the form that it was asked for.

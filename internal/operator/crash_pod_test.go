@@ -34,7 +34,7 @@ type podProcess struct {
 
 // startPod starts the agent of a pod.
 func (s *site) startPod(pod *corev1.Pod) *podProcess {
-	ctx, cancel := context.WithCancel(s.ctx)
+	ctx, cancel := context.WithCancel(s.t.Context())
 	p := &podProcess{site: s, stop: cancel, ended: make(chan struct{})}
 	var bundle string
 	for _, env := range pod.Spec.Containers[0].Env {
@@ -203,7 +203,7 @@ func (k *kubelet) look(pod *corev1.Pod) {
 
 func (k *kubelet) bind(pod *corev1.Pod) {
 	binding := &corev1.Binding{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID}, Target: corev1.ObjectReference{Kind: "Node", Name: "node"}}
-	if err := k.site.c.SubResource("binding").Create(k.site.ctx, pod, binding); err != nil {
+	if err := k.site.c.SubResource("binding").Create(k.site.t.Context(), pod, binding); err != nil {
 		k.site.complain("bind pod", err)
 	}
 }
@@ -215,7 +215,7 @@ func (k *kubelet) end(pod *corev1.Pod, running *podProcess) {
 		running.stop()
 		<-running.ended
 	}
-	err := k.site.c.Delete(k.site.ctx, pod, client.GracePeriodSeconds(0), client.Preconditions{UID: &pod.UID})
+	err := k.site.c.Delete(k.site.t.Context(), pod, client.GracePeriodSeconds(0), client.Preconditions{UID: &pod.UID})
 	k.site.complain("remove pod", err)
 }
 

@@ -36,7 +36,6 @@ import (
 // site is a namespace with a manager of its own, and with all that a cluster would do there.
 type site struct {
 	t         *testing.T
-	ctx       context.Context
 	c         *cluster
 	user      *rest.Config
 	namespace string
@@ -75,12 +74,15 @@ func newSite(t *testing.T, c *cluster, namespace string) *site {
 		t: t, c: c, user: user, namespace: namespace, lines: &output{}, stirred: make(chan struct{}, 1),
 		runs: map[string]int{}, known: map[string]bool{}, dir: t.TempDir(),
 	}
-	s.ctx = t.Context()
 	s.log = funcr.New(func(prefix, args string) {
 		fmt.Fprintln(s.lines, time.Now().Format("05.000"), s.lives.Load(), prefix, args)
 	}, funcr.Options{Verbosity: 1})
 	s.kubelet = kubelet{site: s, pods: map[string]*podProcess{}}
-	s.trap.list = func() map[string]*answer { return s.memory.all(t) }
+	s.trap.list = func() map[string]*answer {
+		all, err := s.memory.all()
+		s.complain("list what was there", err)
+		return all
+	}
 	s.memory.asked, s.memory.versions = map[string]*http.Request{}, map[string]bool{}
 	if s.memory.client, err = rest.HTTPClientFor(c.admin); err != nil {
 		t.Fatal(err)
@@ -118,7 +120,7 @@ func (c *cluster) createIn(t *testing.T, objects ...client.Object) {
 
 // open starts managers, one after the other, until the answered function is called.
 func (s *site) open() (shut func()) {
-	ctx, cancel := context.WithCancel(s.ctx)
+	ctx, cancel := context.WithCancel(s.t.Context())
 	closed := make(chan struct{})
 	var first sync.WaitGroup
 	first.Add(1)
@@ -154,7 +156,7 @@ func (s *site) watch() {
 	}
 	s.view = view
 	for _, kind := range kinds() {
-		informer, err := view.GetInformer(s.ctx, kind, cache.BlockUntilSynced(false))
+		informer, err := view.GetInformer(s.t.Context(), kind, cache.BlockUntilSynced(false))
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -164,8 +166,8 @@ func (s *site) watch() {
 			s.t.Fatal(err)
 		}
 	}
-	go view.Start(s.ctx)
-	if !view.WaitForCacheSync(s.ctx) {
+	go view.Start(s.t.Context())
+	if !view.WaitForCacheSync(s.t.Context()) {
 		s.t.Fatal("no view of the namespace")
 	}
 	go func() {
@@ -173,7 +175,7 @@ func (s *site) watch() {
 			select {
 			case <-s.stirred:
 				s.collect()
-			case <-s.ctx.Done():
+			case <-s.t.Context().Done():
 				return
 			}
 		}
@@ -208,7 +210,7 @@ func (s *site) stir() {
 func (s *site) all() []client.Object {
 	var all []client.Object
 	for _, list := range lists() {
-		if err := s.view.List(s.ctx, list, client.InNamespace(s.namespace)); err != nil {
+		if err := s.view.List(s.t.Context(), list, client.InNamespace(s.namespace)); err != nil {
 			s.complain("list", err)
 			return nil
 		}
@@ -226,7 +228,7 @@ func (s *site) all() []client.Object {
 
 // complain fails the test for what does not pass by itself.
 func (s *site) complain(what string, err error) {
-	if err == nil || s.ctx.Err() != nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+	if err == nil || s.t.Context().Err() != nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return
 	}
 	s.t.Errorf("%s: %v", what, err)
@@ -239,7 +241,7 @@ func (s *site) token(pod *corev1.Pod) (string, error) {
 		BoundObjectRef: &authenticationv1.BoundObjectReference{Kind: "Pod", APIVersion: "v1", Name: pod.Name, UID: pod.UID},
 	}}
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "default"}}
-	err := s.c.SubResource("token").Create(s.ctx, account, request)
+	err := s.c.SubResource("token").Create(s.t.Context(), account, request)
 	return request.Status.Token, err
 }
 

@@ -93,7 +93,7 @@ func (s *site) make(objects ...client.Object) {
 	s.t.Helper()
 	for _, object := range objects {
 		object.SetNamespace(s.namespace)
-		if err := s.c.Create(s.ctx, object); err != nil {
+		if err := s.c.Create(s.t.Context(), object); err != nil {
 			s.t.Fatal(err)
 		}
 	}
@@ -123,7 +123,7 @@ func newEnv(stack *pulumiv1.Stack) map[string]pulumiv1.ResourceRef {
 // stack is the Stack as the view has it, or nil.
 func (s *site) stack() *pulumiv1.Stack {
 	stack := &pulumiv1.Stack{}
-	if err := s.view.Get(s.ctx, client.ObjectKey{Namespace: s.namespace, Name: stackName}, stack); err != nil {
+	if err := s.view.Get(s.t.Context(), client.ObjectKey{Namespace: s.namespace, Name: stackName}, stack); err != nil {
 		return nil
 	}
 	return stack
@@ -133,12 +133,12 @@ func (s *site) stack() *pulumiv1.Stack {
 func (s *site) edit(change func(*pulumiv1.Stack)) {
 	s.t.Helper()
 	stack := &pulumiv1.Stack{}
-	if err := s.c.Get(s.ctx, client.ObjectKey{Namespace: s.namespace, Name: stackName}, stack); err != nil {
+	if err := s.c.Get(s.t.Context(), client.ObjectKey{Namespace: s.namespace, Name: stackName}, stack); err != nil {
 		s.t.Fatal(err)
 	}
 	was := stack.DeepCopy()
 	change(stack)
-	if err := s.c.Patch(s.ctx, stack, client.MergeFrom(was)); err != nil {
+	if err := s.c.Patch(s.t.Context(), stack, client.MergeFrom(was)); err != nil {
 		s.t.Fatal(err)
 	}
 	eventually(s.t, "the view has the edit", func() bool { return s.stack().Generation >= stack.Generation })
@@ -146,7 +146,7 @@ func (s *site) edit(change func(*pulumiv1.Stack)) {
 
 func (s *site) delete() {
 	s.t.Helper()
-	if err := s.c.Delete(s.ctx, &pulumiv1.Stack{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: stackName}}); err != nil {
+	if err := s.c.Delete(s.t.Context(), &pulumiv1.Stack{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: stackName}}); err != nil {
 		s.t.Fatal(err)
 	}
 	eventually(s.t, "the view has the deletion", func() bool { return s.stack() == nil || s.stack().DeletionTimestamp != nil })
@@ -191,7 +191,7 @@ func clean(s *site) {
 
 func (s *site) program() {
 	program := programOf()
-	if err := s.view.Get(s.ctx, client.ObjectKey{Namespace: s.namespace, Name: program.GetName()}, program); err != nil {
+	if err := s.view.Get(s.t.Context(), client.ObjectKey{Namespace: s.namespace, Name: program.GetName()}, program); err != nil {
 		s.make(programOf())
 	}
 }

@@ -80,11 +80,11 @@ func (s *site) restore(object client.Object, uids map[types.UID]types.UID) {
 	var err error
 	switch o := object.(type) {
 	case *pulumiv1.Stack:
-		err = kube.ApplyStatus(s.ctx, s.c, o, kube.ManagerStackStatus, &o.Status, &was.(*pulumiv1.Stack).Status)
+		err = kube.ApplyStatus(s.t.Context(), s.c, o, kube.ManagerStackStatus, &o.Status, &was.(*pulumiv1.Stack).Status)
 	case *autov1alpha1.Workspace:
-		err = kube.ApplyStatus(s.ctx, s.c, o, kube.ManagerWorkspaceStatus, &o.Status, &was.(*autov1alpha1.Workspace).Status)
+		err = kube.ApplyStatus(s.t.Context(), s.c, o, kube.ManagerWorkspaceStatus, &o.Status, &was.(*autov1alpha1.Workspace).Status)
 	case *autov1alpha1.Update:
-		err = kube.ApplyStatus(s.ctx, s.c, o, kube.ManagerUpdateStatus, &o.Status, &was.(*autov1alpha1.Update).Status)
+		err = kube.ApplyStatus(s.t.Context(), s.c, o, kube.ManagerUpdateStatus, &o.Status, &was.(*autov1alpha1.Update).Status)
 	}
 	if err != nil {
 		s.t.Fatal(err)

@@ -18,8 +18,7 @@ import (
 // agents with their journals and sessions. Of a cluster there are the parts that stories need (crash_pod_test.go,
 // crash_collector_test.go); in place of the CLI there is a script.
 func TestKilledAtAnyWriteOrMessage(t *testing.T) {
-	together(t, func(t *testing.T, c *cluster, name string, st story) {
-		s := newSite(t, c, "at-any-"+strings.ToLower(name))
+	together(t, "at-any-", func(s *site, st story) {
 		began, died := time.Now(), map[moment]bool{}
 		want, usual := s.tell(st, moment{}, "", nil)
 		for _, m := range moments(usual) {
@@ -28,11 +27,11 @@ func TestKilledAtAnyWriteOrMessage(t *testing.T) {
 				died[m] = true
 			}
 		}
-		t.Logf("%d deaths in %s", len(died), time.Since(began).Round(time.Second))
+		s.t.Logf("%d deaths in %s", len(died), time.Since(began).Round(time.Second))
 		for _, label := range st.deaths {
 			for _, f := range []fate{diesBefore, diesAfter, wakesInThePast} {
 				if m := (moment{label, 1, f}); !died[m] {
-					t.Errorf("no manager %s, so that nothing is proven of it", m)
+					s.t.Errorf("no manager %s, so that nothing is proven of it", m)
 				}
 			}
 		}
@@ -41,13 +40,12 @@ func TestKilledAtAnyWriteOrMessage(t *testing.T) {
 
 // TestKilledAfterEveryWrite tells each story with managers that die after each single write, one after the other.
 func TestKilledAfterEveryWrite(t *testing.T) {
-	together(t, func(t *testing.T, c *cluster, name string, st story) {
-		s := newSite(t, c, "after-every-"+strings.ToLower(name))
+	together(t, "after-every-", func(s *site, st story) {
 		want, usual := s.tell(st, moment{}, "", nil)
 		before := s.lives.Load()
 		s.tell(st, moment{fate: diesAfterEach}, want, usual)
 		if died := s.lives.Load() - before; int(died) < len(usual)/3 {
-			t.Errorf("only %d managers died", died)
+			s.t.Errorf("only %d managers died", died)
 		}
 	})
 }
@@ -56,8 +54,7 @@ func TestKilledAfterEveryWrite(t *testing.T) {
 // late: their reads lag behind their own writes.
 func TestStaleCaches(t *testing.T) {
 	alone := slices.Collect(slices.Chunk(followed(), 1))
-	together(t, func(t *testing.T, c *cluster, name string, st story) {
-		s := newSite(t, c, "stale-"+strings.ToLower(name))
+	together(t, "stale-", func(s *site, st story) {
 		want, usual := s.tell(st, moment{}, "", nil)
 		for _, late := range append(alone, followed()) {
 			s.shut()
@@ -66,7 +63,7 @@ func TestStaleCaches(t *testing.T) {
 				s.lag[kind] = pastFor
 			}
 			s.shut = s.open()
-			t.Logf("late: %v", late)
+			s.t.Logf("late: %v", late)
 			s.tell(st, moment{}, want, usual)
 		}
 	})
@@ -74,12 +71,12 @@ func TestStaleCaches(t *testing.T) {
 
 // together has all stories told at the same time, each in a namespace with a manager of its own: most of the time each of
 // them waits.
-func together(t *testing.T, tell func(*testing.T, *cluster, string, story)) {
+func together(t *testing.T, prefix string, tell func(*site, story)) {
 	t.Helper()
 	c := startCluster(t)
 	var all sync.WaitGroup
 	for name, st := range stories() {
-		all.Go(func() { t.Run(name, func(t *testing.T) { tell(t, c, name, st) }) })
+		all.Go(func() { t.Run(name, func(t *testing.T) { tell(newSite(t, c, prefix+strings.ToLower(name)), st) }) })
 	}
 	all.Wait()
 }

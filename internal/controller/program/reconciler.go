@@ -110,4 +110,4 @@ func (r *Reconciler) keep(ctx context.Context, object *pulumiv1.Program) (artifa
 }
 
 // recorded is what the controller itself writes.
-func recorded(program *pulumiv1.Program) any { return program.Status }
+func recorded(of *pulumiv1.Program) any { return of.Status }
