@@ -42,12 +42,13 @@ func (a *Allowance[K]) Take(key K) bool {
 	return limiter.AllowN(a.clock.Now(), 1)
 }
 
-// Left tells whether there is any left for the key, and takes nothing.
-func (a *Allowance[K]) Left(key K) bool {
+// GiveBack gives back what was taken and not needed.
+func (a *Allowance[K]) GiveBack(key K) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	limiter := a.keys[key]
-	return limiter == nil || limiter.TokensAt(a.clock.Now()) >= 1
+	if limiter := a.keys[key]; limiter != nil {
+		limiter.AllowN(a.clock.Now(), -1)
+	}
 }
 
 // forget forgets the keys that have all of their allowance again. a.mu is held.

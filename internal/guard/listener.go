@@ -12,7 +12,7 @@ const (
 	mostOpen = 256
 	// mostComing and comingPerSecond are how many may come: all of a node at once, as after a failover, and some.
 	mostComing      = 2 * mostOpen
-	comingPerSecond = 20
+	comingPerSecond = 10
 )
 
 // Listen bounds the connections of each address that come through the listener. What is too much is closed at once, before

@@ -60,6 +60,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, p parts) error {
 		Artifacts: p.store, ArtifactURL: p.url, Inputs: p.inputs,
 		Git: p.git, Flux: p.flux, DestroyNamespace: p.options.DestroyNamespace,
 		Claims: &claim.Tracker{}, Projects: claim.NewProjects(p.openArchive),
+		Edits: stack.NewEdits(p.clock),
 	}
 	workspaces := &workspace.Reconciler{
 		Client: mgr.GetClient(), Reader: p.live, Clock: p.clock, Recorder: mgr.GetEventRecorder("workspace-controller"),

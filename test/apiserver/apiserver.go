@@ -15,6 +15,27 @@ import (
 // test is skipped, and in CI it fails.
 func Start(t *testing.T, root string, definitions ...string) (*envtest.Environment, *rest.Config) {
 	t.Helper()
+	return start(t, root, nil, definitions)
+}
+
+// StartAudited is Start, with a line for each request that was answered in the file at audit: who asked for what, and when.
+func StartAudited(t *testing.T, root, audit string, definitions ...string) (*envtest.Environment, *rest.Config) {
+	t.Helper()
+	policy := filepath.Join(t.TempDir(), "policy.yaml")
+	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return start(t, root, map[string]string{"audit-policy-file": policy, "audit-log-path": audit, "audit-log-mode": "batch"}, definitions)
+}
+
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived, ResponseStarted]
+rules: [{level: Metadata}]
+`
+
+func start(t *testing.T, root string, flags map[string]string, definitions []string) (*envtest.Environment, *rest.Config) {
+	t.Helper()
 	environment := &envtest.Environment{BinaryAssetsDirectory: os.Getenv("KUBEBUILDER_ASSETS"), ErrorIfCRDPathMissing: true}
 	if environment.BinaryAssetsDirectory == "" {
 		environment.BinaryAssetsDirectory = filepath.Join(root, "bin/envtest")
@@ -30,6 +51,9 @@ func Start(t *testing.T, root string, definitions ...string) (*envtest.Environme
 			}
 			t.Skipf("NOT PROVEN: there is no %s, so nothing is tested against an API server", path)
 		}
+	}
+	for name, value := range flags {
+		environment.ControlPlane.GetAPIServer().Configure().Set(name, value)
 	}
 	config, err := environment.Start()
 	t.Cleanup(func() {

@@ -19,6 +19,8 @@ const (
 
 	// AnnotationSecrets on an outputs Secret is the JSON list of the keys that are secret.
 	AnnotationSecrets = "pulumi.com/secrets"
+	// AnnotationOmitted on an outputs Secret is the JSON list of the keys that did not fit into it.
+	AnnotationOmitted = "pulumi.com/omitted-outputs"
 	// AnnotationRevisionHash on a pod is the hash of what it was built from.
 	AnnotationRevisionHash = "auto.pulumi.com/revision-hash"
 

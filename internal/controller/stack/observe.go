@@ -142,11 +142,13 @@ func (r *Reconciler) readOutputs(ctx context.Context, update *autov1alpha1.Updat
 
 // maskOutputs turns an outputs Secret into what a status may show.
 func maskOutputs(secret *corev1.Secret) (*Outputs, error) {
-	var hidden []string
-	if list := secret.Annotations[autov1alpha1.AnnotationSecrets]; list != "" {
-		if err := json.Unmarshal([]byte(list), &hidden); err != nil {
-			return nil, fmt.Errorf("annotation %s of Secret %s: %w", autov1alpha1.AnnotationSecrets, secret.Name, err)
-		}
+	hidden, err := annotatedList(secret, autov1alpha1.AnnotationSecrets)
+	if err != nil {
+		return nil, err
+	}
+	omitted, err := annotatedList(secret, autov1alpha1.AnnotationOmitted)
+	if err != nil {
+		return nil, err
 	}
 	outputs := &Outputs{Values: map[string]apiextensionsv1.JSON{}}
 	for name, value := range secret.Data {
@@ -155,7 +157,21 @@ func maskOutputs(secret *corev1.Secret) (*Outputs, error) {
 		}
 		outputs.Values[name] = apiextensionsv1.JSON{Raw: value}
 	}
+	for _, name := range omitted {
+		outputs.Values[name] = apiextensionsv1.JSON{Raw: []byte(`"[too large: not kept]"`)}
+	}
 	return outputs, nil
+}
+
+// annotatedList is the list that an annotation of a Secret holds.
+func annotatedList(secret *corev1.Secret, annotation string) ([]string, error) {
+	var list []string
+	if text := secret.Annotations[annotation]; text != "" {
+		if err := json.Unmarshal([]byte(text), &list); err != nil {
+			return nil, fmt.Errorf("annotation %s of Secret %s: %w", annotation, secret.Name, err)
+		}
+	}
+	return list, nil
 }
 
 func (r *Reconciler) observePrerequisites(ctx context.Context, o *Observed) error {

@@ -50,6 +50,8 @@ type Reconciler struct {
 	Claims *claim.Tracker
 	// Projects reads project files. Without it, a program's project is known only when it has run.
 	Projects Projects
+	// Edits bounds how often a Stack is looked at that is edited without end; nil for no bound.
+	Edits *Edits
 }
 
 // Reconcile brings one Stack a step further.
@@ -60,6 +62,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	switch {
 	case apierrors.IsNotFound(err), err == nil && released(stack):
 		err = r.forget(ctx, req.NamespacedName)
+	case err == nil && r.early(stack):
+		after = editPause
 	case err == nil:
 		after, err = r.step(ctx, stack.DeepCopy())
 	}

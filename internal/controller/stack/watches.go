@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -138,14 +139,24 @@ func neededStacks(stack *pulumiv1.Stack) []string {
 }
 
 // wake has the Stacks looked at that name a Secret or ConfigMap which changed, whose source did, and whose stack another
-// Stack has let go of.
+// Stack has let go of. A source may be that of very many: they come after the Stacks that have news of their own.
 func (r *Reconciler) wake(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 	add := func(stack types.NamespacedName) { queue.Add(reconcile.Request{NamespacedName: stack}) }
+	later := func(stack types.NamespacedName) { addLater(queue, reconcile.Request{NamespacedName: stack}) }
 	r.Inputs.Notify(add)
-	r.Git.Notify(kindStack, add)
-	r.Flux.Notify(kindStack, add)
+	r.Git.Notify(kindStack, later)
+	r.Flux.Notify(kindStack, later)
 	r.Claims.Notify(add)
 	return nil
+}
+
+// addLater puts a request behind those that are in the queue, and that come meanwhile.
+func addLater(queue workqueue.TypedRateLimitingInterface[reconcile.Request], request reconcile.Request) {
+	if ordered, ok := queue.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
+		ordered.AddWithOpts(priorityqueue.AddOpts{Priority: new(handler.LowPriority)}, request)
+		return
+	}
+	queue.Add(request)
 }
 
 // byIndex maps an object to the Stacks of its namespace that name it.

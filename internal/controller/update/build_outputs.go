@@ -1,6 +1,7 @@
 package update
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -21,8 +22,10 @@ import (
 const (
 	// componentUpdate is the component label of the Secret with the outputs.
 	componentUpdate = "update"
-	// maxSecretsList bounds the annotation; the API server takes 256 KiB of them all.
-	maxSecretsList = 200 << 10
+	// maxLists bounds the annotations; the API server takes 256 KiB of them all.
+	maxLists = 200 << 10
+	// maxOmitted is how many of the outputs that are left out a warning names.
+	maxOmitted = 10
 	// maxKey is the longest key that a Secret takes.
 	maxKey = validation.DNS1123SubdomainMaxLength
 )
@@ -31,7 +34,7 @@ const (
 type keptOutputs struct {
 	// secret is the name of the Secret that has them; empty if there is none.
 	secret string
-	// warning says why there is none although there are outputs.
+	// warning says what it has not, or why there is none although there are outputs.
 	warning string
 }
 
@@ -43,24 +46,29 @@ func outputsOf(update *autov1alpha1.Update, result *operation.Result) map[string
 	return result.GetOutputs()
 }
 
-// buildOutputs makes the Secret with the outputs. Where they do not fit into one, it says so instead: the operation
-// succeeded all the same.
+// buildOutputs makes the Secret with the outputs. Where they do not all fit into one, the largest are left out, which the
+// Secret and the warning tell: the operation succeeded all the same, and whoever waits for a small one gets it.
 func buildOutputs(update *autov1alpha1.Update, outputs map[string]*operation.Output) (*corev1.Secret, string) {
-	data, secrets, size := map[string][]byte{}, []string{}, 0
+	data, secrets := map[string][]byte{}, []string{}
 	for name, key := range outputKeys(slices.Collect(maps.Keys(outputs))) {
 		data[key] = outputs[name].GetJson()
 		if len(data[key]) == 0 {
 			data[key] = []byte("null")
 		}
-		size += len(data[key])
 		if outputs[name].GetSecret() {
 			secrets = append(secrets, key)
 		}
 	}
 	slices.Sort(secrets)
-	list, err := json.Marshal(secrets)
-	if err != nil || size > corev1.MaxSecretSize || len(list) > maxSecretsList {
+	omitted, size := leaveOut(data)
+	annotations, err := lists(map[string][]string{autov1alpha1.AnnotationSecrets: secrets, autov1alpha1.AnnotationOmitted: omitted})
+	warning := ""
+	switch {
+	case err != nil:
 		return nil, fmt.Sprintf("the %d outputs are not kept: they have %d bytes, and a Secret takes no more than %d; export less", len(outputs), size, corev1.MaxSecretSize)
+	case len(omitted) > 0:
+		warning = fmt.Sprintf("%d of the %d outputs are not kept: together they have %d bytes, and a Secret takes no more than %d; export less of %s",
+			len(omitted), len(outputs), size, corev1.MaxSecretSize, namesOf(omitted))
 	}
 	immutable := true
 	return &corev1.Secret{
@@ -71,13 +79,58 @@ func buildOutputs(update *autov1alpha1.Update, outputs map[string]*operation.Out
 				autov1alpha1.LabelComponent:  componentUpdate,
 				autov1alpha1.LabelUpdateName: autov1alpha1.LabelValue(update.Name),
 			},
-			Annotations:     map[string]string{autov1alpha1.AnnotationSecrets: string(list)},
+			Annotations:     annotations,
 			OwnerReferences: []metav1.OwnerReference{ownerReference(update)},
 		},
 		Immutable: &immutable,
 		Type:      corev1.SecretTypeOpaque,
 		Data:      data,
-	}, ""
+	}, warning
+}
+
+// leaveOut removes the largest values until the rest fits into a Secret, and tells their keys and the size that all had.
+func leaveOut(data map[string][]byte) (omitted []string, size int) {
+	for _, value := range data {
+		size += len(value)
+	}
+	largest := slices.SortedFunc(maps.Keys(data), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(data[b]), len(data[a])), cmp.Compare(a, b))
+	})
+	for left := size; left > corev1.MaxSecretSize; {
+		key := largest[0]
+		left, largest, omitted = left-len(data[key]), largest[1:], append(omitted, key)
+		delete(data, key)
+	}
+	slices.Sort(omitted)
+	return omitted, size
+}
+
+// lists are annotations of lists. Only that of the secrets is always there. An error means that they are too long.
+func lists(all map[string][]string) (map[string]string, error) {
+	annotations, size := map[string]string{}, 0
+	for name, list := range all {
+		if len(list) == 0 && name != autov1alpha1.AnnotationSecrets {
+			continue
+		}
+		text, err := json.Marshal(list)
+		if err != nil {
+			return nil, fmt.Errorf("write the annotation %s: %w", name, err)
+		}
+		annotations[name] = string(text)
+		size += len(text)
+	}
+	if size > maxLists {
+		return nil, fmt.Errorf("the annotations have %d bytes", size)
+	}
+	return annotations, nil
+}
+
+// namesOf names the first of the outputs.
+func namesOf(outputs []string) string {
+	if more := len(outputs) - maxOmitted; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(outputs[:maxOmitted], ", "), more)
+	}
+	return strings.Join(outputs, ", ")
 }
 
 func ownerReference(update *autov1alpha1.Update) metav1.OwnerReference {

@@ -157,12 +157,23 @@ func TestWithoutOutputsThereIsNoSecret(t *testing.T) {
 func TestOutputsThatDoNotFitAreDroppedWithAWarning(t *testing.T) {
 	w := started(t)
 	big := []byte(`"` + strings.Repeat("x", corev1.MaxSecretSize) + `"`)
-	w.finish("u", success(map[string]*operation.Output{"big": {Json: big}}))
+	w.finish("u", success(map[string]*operation.Output{"big": {Json: big, Secret: true}, "small": {Json: []byte("1")}}))
 	w.reconcile("u")
 	status := w.get("u").Status
 	w.only("u", "Complete=True/Updated", "Failed=False/UpdateSucceeded", "Progressing=False/Complete", "Ready=True/UpdateSucceeded")
-	if !strings.Contains(status.Message, "the 1 outputs are not kept") || status.Outputs != "" {
-		t.Errorf("message %q and outputs %q, want a warning and none", status.Message, status.Outputs)
+	if !strings.Contains(status.Message, "1 of the 2 outputs are not kept") || !strings.HasSuffix(status.Message, "export less of big") {
+		t.Errorf("message %q, want a warning", status.Message)
+	}
+	secret := &corev1.Secret{}
+	if err := w.client.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: status.Outputs}, secret); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string][]byte{"small": []byte("1")}, secret.Data); diff != "" {
+		t.Errorf("what is kept (-want +got):\n%s", diff)
+	}
+	want := map[string]string{autov1alpha1.AnnotationSecrets: `["big"]`, autov1alpha1.AnnotationOmitted: `["big"]`}
+	if diff := cmp.Diff(want, secret.Annotations); diff != "" {
+		t.Errorf("what is said of the rest (-want +got):\n%s", diff)
 	}
 	if len(w.recorder.events) != 2 || !strings.HasPrefix(w.recorder.events[1], "Warning OutputsNotKept ") {
 		t.Errorf("events are %q", w.recorder.events)

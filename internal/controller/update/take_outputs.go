@@ -19,15 +19,17 @@ func (r *Reconciler) keepOutputs(ctx context.Context, o Observed) (keptOutputs, 
 		return keptOutputs{}, nil
 	}
 	secret, warning := buildOutputs(o.Update, outputs)
-	if warning != "" {
+	if secret == nil {
 		return keptOutputs{warning: warning}, nil
 	}
 	err := r.Client.Create(ctx, secret)
 	switch {
 	case err == nil:
-		return keptOutputs{secret: secret.Name}, nil
+		return keptOutputs{secret: secret.Name, warning: warning}, nil
 	case apierrors.IsAlreadyExists(err):
-		return r.findOutputs(ctx, client.ObjectKeyFromObject(secret), o.Update.UID)
+		kept, err := r.findOutputs(ctx, client.ObjectKeyFromObject(secret), o.Update.UID)
+		kept.warning = warning
+		return kept, err
 	case apierrors.IsInvalid(err), apierrors.IsRequestEntityTooLargeError(err):
 		// The server's words are left out: they are about a Secret.
 		return keptOutputs{warning: fmt.Sprintf("the outputs are not kept: the API server refused the Secret %q (%s)", secret.Name, apierrors.ReasonForError(err))}, nil

@@ -89,12 +89,12 @@ func (a *Authenticator) Authenticate(ctx context.Context, token string) (Identit
 	if said, ok := ctx.Value(address{}).(string); ok {
 		from = said
 	}
-	if !a.refused.Left(from) {
+	if !a.refused.Take(from) {
 		return Identity{}, ErrTooMany
 	}
 	who, err := a.identify(ctx, token)
-	if errors.Is(err, ErrUnauthenticated) || errors.Is(err, ErrForbidden) {
-		a.refused.Take(from)
+	if !errors.Is(err, ErrUnauthenticated) && !errors.Is(err, ErrForbidden) {
+		a.refused.GiveBack(from)
 	}
 	return who, err
 }
