@@ -29,7 +29,8 @@ func (f fate) String() string {
 // pastWrites is how many writes and messages the next manager does not see if it wakes in the past, beside the last.
 const pastWrites = 2
 
-// moment is when a manager dies: at which write or message, and the how manyeth of these it is, from 1.
+// moment is when a manager dies: at which write or message, and the how manyeth of these it is, from 1. It is not the
+// number of all, since the order of what several controllers write is not the same twice.
 type moment struct {
 	label  string
 	number int
