@@ -202,19 +202,33 @@ func (w *world) floods(trusted *tls.Config, token string) func(context.Context, 
 	}
 }
 
-// slow opens a session, and begins a message that it never ends.
+// slow opens sessions: one in which it never says Hello, and one for which every byte takes its time.
 func (w *world) slow(trusted *tls.Config, token string) func(context.Context, dialing) {
 	return func(ctx context.Context, dial dialing) {
-		_, done, err := w.open(ctx, dial, trusted, "Bearer "+token)
-		if err != nil {
-			return
-		}
-		defer done()
-		timer := time.NewTimer(5 * time.Second)
-		defer timer.Stop()
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
+		for _, way := range []dialing{dial, func(ctx context.Context, address string) (net.Conn, error) {
+			conn, err := dial(ctx, address)
+			return slowly{conn}, err
+		}} {
+			stream, done, err := w.open(ctx, way, trusted, "Bearer "+token)
+			if err != nil {
+				continue
+			}
+			_, _ = stream.Recv() // until it is thrown out
+			done()
 		}
 	}
+}
+
+// slowly is a connection that takes a byte every 20 ms.
+type slowly struct{ net.Conn }
+
+// Write writes byte by byte.
+func (s slowly) Write(text []byte) (int, error) {
+	for i := range text {
+		time.Sleep(20 * time.Millisecond) // being slow is what it is for
+		if _, err := s.Conn.Write(text[i : i+1]); err != nil {
+			return i, err
+		}
+	}
+	return len(text), nil
 }
