@@ -36,7 +36,8 @@ func (t *testProvider) makeThing(ctx context.Context, inputs map[string]any) err
 		return err
 	}
 	if err := t.untilAllowed(ctx, inputs); err != nil {
-		return err
+		// Who is asked to end takes back what was begun: no state is going to know it.
+		return errors.Join(err, t.deleteThing(inputs))
 	}
 	return t.tell(inputs, "end")
 }

@@ -98,4 +98,7 @@ func TestThingEndsWhenItIsCanceled(t *testing.T) {
 	if !errors.Is(err, errCanceled) {
 		t.Errorf("got %v", err)
 	}
+	if _, err := os.Stat(filepath.Join(folder, "things", "one")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what was begun is still there: %v", err)
+	}
 }
