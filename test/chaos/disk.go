@@ -9,7 +9,7 @@ import (
 
 // small gives the pod a disk of its own that is soon full.
 const small = `{spec: {workspaceTemplate: {spec: {podTemplate: {spec: {volumes: [
-  {name: state, persistentVolumeClaim: {claimName: state}}, {name: share, emptyDir: {medium: Memory, sizeLimit: 96Mi}}]}}}}}`
+  {name: state, persistentVolumeClaim: {claimName: state}}, {name: share, emptyDir: {medium: Memory, sizeLimit: 96Mi}}]}}}}}}`
 
 // fillDisk fills the pod's disk while the operation is in the middle, which ends while nothing can be written.
 func fillDisk(ctx context.Context, s *story) error {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
 )
 
 func TestTheTableIsRecorded(t *testing.T) {
@@ -94,5 +95,10 @@ func TestFaultsAreWhole(t *testing.T) {
 			t.Errorf("the fault %q is not whole, or there twice", f.name)
 		}
 		names[f.name] = true
+		for _, text := range append([]string{overlay}, f.overlays...) {
+			if err := yaml.UnmarshalStrict([]byte(text), &map[string]any{}); err != nil {
+				t.Errorf("the fault %q changes its Stack by what is no YAML: %v", f.name, err)
+			}
+		}
 	}
 }
