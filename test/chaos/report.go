@@ -8,8 +8,10 @@ import (
 	"strings"
 )
 
-// soon is within how many seconds of a fault, or of its end, the status of a Stack has to be true.
-const soon = 60
+// soon is within how many seconds of a fault, or of its end, the status of a Stack has to be true, on a machine that does
+// other things too. The longest are those of a manager that waits for a lease to run out, and of kubelet that waits before
+// it starts a container again.
+const soon = 120
 
 // row is what came of a fault.
 type row struct {
