@@ -16,7 +16,7 @@ func (s *Stage) Deployment(ctx context.Context) (*appsv1.Deployment, error) {
 	return deployment, nil
 }
 
-// RolledOut waits until the pods of a Deployment, as it is here, have replaced all others.
+// RolledOut waits until the pods of a Deployment, as it is here, have replaced all others, or until ctx ends.
 func (s *Stage) RolledOut(ctx context.Context, deployment *appsv1.Deployment) error {
 	generation := deployment.Generation
 	return s.Until(ctx, deployment, "to be rolled out", func() bool {
