@@ -4,10 +4,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gantry-operator/gantry/test/e2e/stage"
-
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/test/e2e/stage"
 )
 
 // once leaves a line when its resource is made.
