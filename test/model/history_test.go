@@ -28,9 +28,9 @@ func play(t *testing.T, log logr.Logger, history []incident) (wrong, rule string
 		w := newWorld(log)
 		defer w.close()
 		_ = w.store.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace, Finalizers: []string{"kubernetes"}}})
-		w.rotate(incident{"rotate", 0})
+		w.rotate(incident{"rotate", 0, ""})
 		for i := range stackNames() {
-			w.createStack(incident{"create", i}.stack())
+			w.createStack(incident{"create", i, ""}.stack())
 		}
 		w.rest()
 		for i := 0; i < len(history) && w.wrong == ""; i++ {
@@ -78,9 +78,9 @@ func random(seed, number uint64, length int) []incident {
 	for _, kind := range slices.Sorted(maps.Keys(all)) {
 		kinds = append(kinds, slices.Repeat([]string{kind}, all[kind])...)
 	}
-	history := []incident{{"order", r.IntN(1000)}}
+	history := []incident{{"order", r.IntN(1000), ""}}
 	for range length {
-		history = append(history, incident{kinds[r.IntN(len(kinds))], r.IntN(120)})
+		history = append(history, incident{kinds[r.IntN(len(kinds))], r.IntN(120), ""})
 	}
 	return history
 }

@@ -25,6 +25,8 @@ import (
 type incident struct {
 	kind string
 	n    int
+	// of is the Stack that it happens to, where the number does not say.
+	of string
 }
 
 func (e incident) String() string { return fmt.Sprintf("%s %d", e.kind, e.n) }
@@ -32,7 +34,7 @@ func (e incident) String() string { return fmt.Sprintf("%s %d", e.kind, e.n) }
 // stack is the name of the Stack that it happens to.
 func (e incident) stack() types.NamespacedName {
 	names := stackNames()
-	return types.NamespacedName{Namespace: namespace, Name: names[e.n%len(names)]}
+	return types.NamespacedName{Namespace: namespace, Name: cmp.Or(e.of, names[e.n%len(names)])}
 }
 
 // which says which of its kind it is.
@@ -44,13 +46,22 @@ const namespace, elsewhere = "team", "destroyer"
 // stackNames are the Stacks of the world. The second has the first as its prerequisite.
 func stackNames() []string { return []string{"base", "app"} }
 
+// twin names the same stack of the backend as the first Stack. It comes and goes in histories.
+const twin = "twin"
+
+// ofTwin is the incident that the number of a "twin" stands for.
+func ofTwin(n int) incident {
+	kinds := []string{"create", "end", "delete", "create", "end", "edit", "ask", "kill", "end", "oom"}
+	return incident{kinds[n%len(kinds)], n / len(kinds) * len(stackNames()), twin}
+}
+
 // weights are all kinds of incidents, and how often each of them happens.
 func weights() map[string]int {
 	return map[string]int{
 		"edit": 4, "ask": 3, "unask": 1, "abandon": 1, "doom": 1, "push": 5, "rotate": 1, "away": 1, "deny": 1, "back": 3, "lose": 1,
 		"pass": 12, "end": 12, "program": 4, "drop": 2, "delete": 2, "create": 2, "undo": 1,
 		"restart": 1, "crash": 3, "meanwhile": 4, "order": 1,
-		"kill": 2, "evict": 1, "oom": 2, "cut": 1, "mend": 2, "clear": 1,
+		"twin": 5, "kill": 2, "evict": 1, "oom": 2, "cut": 1, "mend": 2, "clear": 1,
 	}
 }
 
@@ -83,6 +94,8 @@ func (w *world) happen(e incident) {
 		w.createStack(e.stack())
 	case "doom":
 		w.doom()
+	case "twin":
+		w.happen(ofTwin(e.n))
 	case "edit", "ask", "unask", "delete", "undo", "abandon":
 		w.user(e)
 	default:
@@ -194,12 +207,15 @@ func (w *world) createStack(name types.NamespacedName) {
 	stack := &pulumiv1.Stack{
 		ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name},
 		Spec: pulumiv1.StackSpec{
-			Stack: "org/" + name.Name, DestroyOnFinalize: true, EnvSecrets: []string{"credentials"},
+			Stack: "org/demo/" + name.Name, Backend: "https://api.example.com", DestroyOnFinalize: true, EnvSecrets: []string{"credentials"},
 			GitSource: pulumiv1.GitSource{ProjectRepo: "https://git.example/x.git", Branch: "main", RepoDir: "infra"},
 		},
 	}
-	if names := stackNames(); name.Name == names[1] {
+	switch names := stackNames(); name.Name {
+	case names[1]:
 		stack.Spec.Prerequisites = []pulumiv1.PrerequisiteRef{{Name: names[0]}}
+	case twin:
+		stack.Spec.Stack = "org/demo/" + names[0]
 	}
 	_ = w.store.create(stack)
 }

@@ -146,8 +146,9 @@ func (w *world) finale() {
 		}
 	}
 	for i := range stackNames() {
-		w.happen(incident{"delete", i})
+		w.happen(incident{"delete", i, ""})
 	}
+	w.happen(incident{"delete", 0, twin})
 	kinds := []string{"Stack", "Workspace", "Update", "Pod"}
 	for range 30 {
 		if len(w.objectNames(kinds...)) > 0 {

@@ -23,6 +23,7 @@ import (
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/internal/claim"
 	"github.com/gantry-operator/gantry/internal/controller/stack"
 	"github.com/gantry-operator/gantry/internal/controller/update"
 	"github.com/gantry-operator/gantry/internal/controller/workspace"
@@ -80,6 +81,7 @@ func (m *manager) setUp() error {
 	stacks := &stack.Reconciler{
 		Client: by, Reader: from, Clock: clock.RealClock{}, Recorder: unheard{}, Artifacts: w.artifacts,
 		ArtifactURL: artifactURL, Inputs: &w.inputs, Git: &w.host, Flux: noFlux{}, DestroyNamespace: elsewhere,
+		Claims: &claim.Tracker{},
 	}
 	workspaces := &workspace.Reconciler{
 		Client: by, Reader: from, Clock: clock.RealClock{}, Recorder: unheard{}, Metrics: unmeasured{}, Hub: m.hub,

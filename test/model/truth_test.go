@@ -39,8 +39,10 @@ type deed struct {
 // life is that of a Stack, from its creation until it is gone.
 type life struct {
 	name types.NamespacedName
-	// over says that it is gone.
-	over bool
+	// backend is the stack of the backend that it names.
+	backend string
+	// over says that it is gone, released that nothing of Gantry's holds it any more.
+	over, released bool
 	// applied says that an up began; destroyed, that a destroy succeeded since.
 	applied, destroyed bool
 	// last is the operation that began last; noted are the names of those that were on record.
@@ -64,12 +66,13 @@ func (w *world) witness(kind string, before, after client.Object) {
 
 func (w *world) witnessStack(before, after client.Object) {
 	if before == nil {
-		w.lives[after.GetUID()] = &life{name: client.ObjectKeyFromObject(after), noted: map[string]bool{}}
+		w.lives[after.GetUID()] = &life{name: client.ObjectKeyFromObject(after), backend: after.(*pulumiv1.Stack).Spec.Stack, noted: map[string]bool{}}
 		return
 	}
 	was, l := before.(*pulumiv1.Stack), w.lives[before.GetUID()]
 	held := slices.Contains(was.Finalizers, pulumiv1.Finalizer) && was.DeletionTimestamp != nil
 	if released := after == nil || !slices.Contains(after.GetFinalizers(), pulumiv1.Finalizer); held && released {
+		l.released = true
 		w.witnessRelease(was, l)
 	}
 	if l.over = after == nil; l.over {
@@ -237,12 +240,33 @@ func (w *world) begins(a *agent, e *entry) {
 			w.fail("%s %s begins a second time", d.kind, d.name)
 		}
 	}
+	w.beginsApart(d, l)
 	if l.last != nil && !l.noted[l.last.name] {
 		w.fail("%s %s begins, and %s %s was never on record", d.kind, d.name, l.last.kind, l.last.name)
 	}
 	d.begun, d.pod, l.last = true, a.pod, d
 	if d.kind == autov1alpha1.UpUpdate {
 		l.applied, l.destroyed = true, false
+	}
+}
+
+// beginsApart: of the Stacks that name one stack of the backend, one alone changes it. Another one comes after that is gone.
+func (w *world) beginsApart(d *deed, l *life) {
+	if d.kind == autov1alpha1.PreviewUpdate {
+		return // it changes nothing, and a Stack that only previews may look at another's
+	}
+	for uid, other := range w.lives {
+		if other == l || other.backend != l.backend {
+			continue
+		}
+		if has := other.applied && !other.destroyed && !other.over && !other.released; has {
+			w.fail("%s of %s begins on the stack that %s has", d.kind, l.name, other.name)
+		}
+		for _, running := range w.operations {
+			if running.stack == uid && running.begun && !running.ended && running.kind != autov1alpha1.PreviewUpdate {
+				w.fail("%s of %s begins while %s %s of %s runs", d.kind, l.name, running.kind, running.name, other.name)
+			}
+		}
 	}
 }
 
