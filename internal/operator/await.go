@@ -29,6 +29,9 @@ func awaitAPI(ctx context.Context, kubeconfig *rest.Config, now clock.WithTicker
 		if err = answer.Error(); err == nil || refused(err) {
 			return nil
 		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("wait for the API server: %w", err)
+		}
 		if !told {
 			log.Error(err, "The API server does not answer; waiting for it")
 			told = true
@@ -37,7 +40,6 @@ func awaitAPI(ctx context.Context, kubeconfig *rest.Config, now clock.WithTicker
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return fmt.Errorf("wait for the API server: %w", err)
 		case <-timer.C():
 		}
 	}
