@@ -148,7 +148,8 @@ func (w *world) edited(t *testing.T, usual time.Duration) {
 	updates := len(w.updates("edited")) - before
 	t.Logf("%d edits in %.0f s: %d Updates; %.1f writes a second, at most %.1f of one object (%s)",
 		edits, seconds, updates, float64(len(all))/seconds, float64(per)/seconds, object)
-	if rate := float64(per) / seconds; rate > 5 {
+	// Unbounded it is 10: one for each edit. Bounded it is about 4, or 5 where the cache lags behind.
+	if rate := float64(per) / seconds; rate > 7 {
 		t.Errorf("%.1f writes a second of one object of a Stack that is edited 10 times a second", rate)
 	}
 	if float64(updates) > seconds/operates.Seconds()+2 {
