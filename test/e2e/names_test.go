@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/test/e2e/stage"
@@ -32,9 +34,11 @@ func TestLongNames(t *testing.T) {
 		if secret := autov1alpha1.OutputsSecretName(update.Name); update.Status.Outputs != secret {
 			t.Errorf("%s: the outputs are in %q, want %q", names[i], update.Status.Outputs, secret)
 		}
-		host, err := s.Exec(s.ctx, s.Pod(pulumiv1.WorkspaceName(names[i])), stage.PulumiContainer, "sh", "-c", "cat /etc/hostname")
-		if want := autov1alpha1.PodName(pulumiv1.WorkspaceName(names[i])); err != nil || strings.TrimSpace(host) != want {
-			t.Errorf("%s: the host is %q (%v), want %q", names[i], host, err, want)
+		pod := s.Pod(pulumiv1.WorkspaceName(names[i]))
+		s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(pod), pod))
+		host, err := s.Exec(s.ctx, pod, stage.PulumiContainer, "sh", "-c", "cat /etc/hostname")
+		if host = strings.TrimSpace(host); err != nil || host == "" || host != pod.Spec.Hostname {
+			t.Errorf("%s: the host is %q (%v), want %q", names[i], host, err, pod.Spec.Hostname)
 		}
 	}
 	for i, stack := range stacks {

@@ -68,7 +68,11 @@ type Client struct {
 	HTTP *http.Client
 }
 
-// Latest is the last update of the stack.
+// looked is how many of the last updates are looked at: one that holds the stack need not be the newest, since a state may
+// be imported meanwhile, as the CLI does to clear pending creates.
+const looked = 10
+
+// Latest is the update that holds the stack; if none does, the last one.
 func (c Client) Latest(ctx context.Context, of Stack) (Update, error) {
 	var answer struct {
 		Updates []struct {
@@ -85,13 +89,19 @@ func (c Client) Latest(ctx context.Context, of Stack) (Update, error) {
 			} `json:"requestedBy"`
 		} `json:"updates"`
 	}
-	if err := c.call(ctx, http.MethodGet, of.path()+"/updates?output-type=service&page=1&pageSize=1", &answer); err != nil {
+	if err := c.call(ctx, http.MethodGet, of.path()+"/updates?output-type=service&page=1&pageSize="+strconv.Itoa(looked), &answer); err != nil {
 		return Update{}, err
 	}
 	if len(answer.Updates) == 0 {
 		return Update{}, fmt.Errorf("pulumi cloud knows of no update of %s/%s/%s", of.Org, of.Project, of.Name)
 	}
 	last := answer.Updates[0]
+	for _, one := range answer.Updates {
+		if one.Info.Result == inProgress {
+			last = one
+			break
+		}
+	}
 	by := last.RequestedBy.Login
 	if by == "" {
 		by = last.RequestedBy.Name

@@ -47,13 +47,14 @@ func TestLatest(t *testing.T) {
 		want   Update
 		err    string
 	}{
-		"Documented": {http.StatusOK, documented, want, ""},
-		"NoLogin":    {http.StatusOK, strings.Replace(documented, `"alice"`, `""`, 1), Update{want.ID, 17, true, "update", "Alice", want.Since}, ""},
-		"Ended":      {http.StatusOK, strings.Replace(documented, "in-progress", "failed", 1), Update{want.ID, 17, false, "update", "alice", want.Since}, ""},
-		"None":       {http.StatusOK, `{"updates": []}`, Update{}, "no update of o/p x/s"},
-		"NoJSON":     {http.StatusOK, `<html>`, Update{}, "read the answer"},
-		"Refused":    {http.StatusForbidden, `{}`, Update{}, "403 Forbidden"},
-		"Elsewhere":  {http.StatusFound, ``, Update{}, "302 Found"},
+		"Documented":        {http.StatusOK, documented, want, ""},
+		"NoLogin":           {http.StatusOK, strings.Replace(documented, `"alice"`, `""`, 1), Update{want.ID, 17, true, "update", "Alice", want.Since}, ""},
+		"Ended":             {http.StatusOK, strings.Replace(documented, "in-progress", "failed", 1), Update{want.ID, 17, false, "update", "alice", want.Since}, ""},
+		"ImportedMeanwhile": {http.StatusOK, strings.Replace(documented, `[{`, `[{"info": {"kind": "import", "result": "succeeded"}, "updateID": "i", "version": 18}, {`, 1), want, ""},
+		"None":              {http.StatusOK, `{"updates": []}`, Update{}, "no update of o/p x/s"},
+		"NoJSON":            {http.StatusOK, `<html>`, Update{}, "read the answer"},
+		"Refused":           {http.StatusForbidden, `{}`, Update{}, "403 Forbidden"},
+		"Elsewhere":         {http.StatusFound, ``, Update{}, "302 Found"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -31,7 +31,9 @@ func (r *Runner) healUpdate(ctx context.Context, run *run, ending cli.Ending, fa
 		return false, failed
 	}
 	if !latest.Running {
-		return false, failed // it has just ended, or it is no update that keeps this one from running
+		// It has just ended, or it is no update that keeps this one from running.
+		r.Log.Info("the newest update of the stack does not run", "update", latest.String())
+		return false, failed
 	}
 	dead := own(run.op.GetEnded(), stack, latest)
 	if dead == nil || run.healed != "" {
