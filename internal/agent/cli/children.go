@@ -133,7 +133,14 @@ func (c *Children) strays() []stray {
 // Alive tells whether there is a process that has not ended.
 func Alive(pid int) bool {
 	state, _ := look(pid)
-	return state != "" && state != "Z"
+	return state != "" && state != "Z" && leads(pid)
+}
+
+// leads tells whether a number is that of a process, and not that of a thread of one: the kernel answers for both. In a
+// container that was restarted, the agent's own threads have the numbers that its processes had before.
+func leads(pid int) bool {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	return err == nil && bytes.Contains(text, []byte("\nTgid:\t"+strconv.Itoa(pid)+"\n"))
 }
 
 // look reads a process's state and parent; 0 when it is gone.
