@@ -1,10 +1,8 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -12,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gantry-operator/gantry/internal/operation"
+	"github.com/gantry-operator/gantry/test/memory"
 )
 
 // script is the directory of a CLI whose up is the given script, which knows the event log as $log.
@@ -30,24 +29,14 @@ done
 	return dir
 }
 
-// memory is what /proc says of the agent, in bytes: VmRSS is what it has, VmHWM the most it had.
+// memory is what /proc says of the agent, in bytes: now or at most.
 func (p *pod) memory(what string) int {
 	p.t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.process.Process.Pid))
+	bytes, err := memory.Of(p.process.Process.Pid, what)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	for line := range strings.Lines(string(text)) {
-		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == what+":" {
-			kilobytes, err := strconv.Atoi(fields[1])
-			if err != nil {
-				p.t.Fatal(err)
-			}
-			return kilobytes << 10
-		}
-	}
-	p.t.Fatalf("/proc does not tell %s", what)
-	return 0
+	return bytes
 }
 
 // mostEvents follows how much of the disk the event logs take, until the operation ended, and tells the most.
@@ -90,7 +79,7 @@ echo '{"summaryEvent":{"resourceChanges":{"create":1},"result":"succeeded"}}' >>
 	if got := result.GetChanges()["create"]; got != 1 {
 		t.Errorf("of what came after the flood the agent knows %d creations, want 1", got)
 	}
-	peak := p.memory("VmHWM")
+	peak := p.memory(memory.Peak)
 	t.Logf("the agent had at most %d MiB, the event log %d MiB of the disk", peak>>20, most>>20)
 	if peak > printed/8 {
 		t.Errorf("the agent had %d MiB of memory for %d MiB that were printed", peak>>20, printed>>20)
@@ -142,7 +131,7 @@ exit 255`,
 			if len(message) > 4<<10 || !utf8.ValidString(message) {
 				t.Errorf("the message has %d bytes, text: %v", len(message), utf8.ValidString(message))
 			}
-			if peak := p.memory("VmHWM"); peak > 256<<20 {
+			if peak := p.memory(memory.Peak); peak > 256<<20 {
 				t.Errorf("the agent had %d MiB of memory", peak>>20)
 			}
 		})

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/test/memory"
 )
 
 // TestBoundedUnderAbuse abuses one manager in one way after the other, while a healthy Stack is updated beside it.
@@ -40,7 +41,7 @@ func (w *world) brokenSource(t *testing.T, usual time.Duration) {
 		http.Error(answer, "the repository is away", http.StatusInternalServerError)
 	}))
 	defer host.Close()
-	before, begun := w.memory("VmRSS"), time.Now()
+	before, begun := w.memory(memory.Now), time.Now()
 	var making sync.WaitGroup
 	making.Go(func() {
 		// As fast as a script makes them; what they cost the API server is not the manager's.
@@ -82,7 +83,7 @@ func (w *world) brokenSource(t *testing.T, usual time.Duration) {
 	_, per := most(perObject(ofNamespace(made, "broken")))
 	idle := len(ofNamespace(quiet, "broken"))
 	t.Logf("%d Stacks took %s: %d writes, at most %d of one object; then %d writes in %s; the host was asked %d times; memory %d MiB before, %d MiB after",
-		stacks, settled.Sub(begun).Round(time.Second), len(made), per, idle, end.Sub(settled).Round(time.Second), asked.Load(), before>>20, w.memory("VmRSS")>>20)
+		stacks, settled.Sub(begun).Round(time.Second), len(made), per, idle, end.Sub(settled).Round(time.Second), asked.Load(), before>>20, w.memory(memory.Now)>>20)
 	if per > 5 {
 		t.Errorf("one of the Stacks was written %d times", per)
 	}
@@ -92,7 +93,7 @@ func (w *world) brokenSource(t *testing.T, usual time.Duration) {
 	if asked.Load() > 20 {
 		t.Errorf("the host was asked %d times for one ref", asked.Load())
 	}
-	if grown := w.memory("VmRSS") - before; grown > stacks*200<<10 {
+	if grown := w.memory(memory.Now) - before; grown > stacks*200<<10 {
 		t.Errorf("%d Stacks take %d MiB of memory", stacks, grown>>20)
 	}
 }

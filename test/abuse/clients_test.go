@@ -21,6 +21,7 @@ import (
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	"github.com/gantry-operator/gantry/internal/operation"
+	"github.com/gantry-operator/gantry/test/memory"
 )
 
 // clients has hub clients do what they should not, all at once, each kind from an address of its own.
@@ -28,7 +29,7 @@ func (w *world) clients(t *testing.T, usual time.Duration) {
 	t.Helper()
 	trusted, slow := w.hostilePod(t, "slow")
 	_, flood := w.hostilePod(t, "flood")
-	before, begun, used := w.memory("VmRSS"), time.Now(), w.processor()
+	before, begun, used := w.memory(memory.Now), time.Now(), w.processor()
 	ctx, stop := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	hostile := func(last byte, times int, do func(context.Context, dialing)) {
@@ -50,7 +51,7 @@ func (w *world) clients(t *testing.T, usual time.Duration) {
 	hostile(6, 1, w.floods(trusted, flood))
 	hostile(7, 10, w.slow(trusted, slow))
 	during := w.usual(7)
-	peak, spent := w.memory("VmHWM"), (w.processor()-used).Seconds()/time.Since(begun).Seconds()
+	peak, spent := w.memory(memory.Peak), (w.processor()-used).Seconds()/time.Since(begun).Seconds()
 	stop()
 	all.Wait()
 	end := time.Now()

@@ -32,6 +32,7 @@ import (
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/internal/operator"
 	"github.com/gantry-operator/gantry/test/apiserver"
+	"github.com/gantry-operator/gantry/test/memory"
 )
 
 const (
@@ -183,24 +184,14 @@ func (w *world) wait(what string, done func() bool) {
 	}
 }
 
-// memory is what /proc says of the manager, in bytes: VmRSS is what it has.
+// memory is what /proc says of the manager, in bytes: now or at most.
 func (w *world) memory(what string) int {
 	w.t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.process.Process.Pid))
+	got, err := memory.Of(w.process.Process.Pid, what)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	for line := range strings.Lines(string(text)) {
-		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == what+":" {
-			kilobytes, err := strconv.Atoi(fields[1])
-			if err != nil {
-				w.t.Fatal(err)
-			}
-			return kilobytes << 10
-		}
-	}
-	w.t.Fatalf("/proc does not tell %s", what)
-	return 0
+	return got
 }
 
 // processor is how long the manager has used one.

@@ -33,7 +33,7 @@ func Parse(permalink string) (Stack, int, bool) {
 	return Stack{Org: parts[0], Project: parts[1], Name: parts[2]}, version, err == nil
 }
 
-// Update is the last update of a stack.
+// Update is one of the updates of a stack.
 type Update struct {
 	// ID identifies it for ever.
 	ID string

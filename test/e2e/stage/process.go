@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/gantry-operator/gantry/test/memory"
 )
 
 // Process is a process in a pod: a PID means little without the time of its start.
@@ -112,16 +114,6 @@ func MurderAll(pod *corev1.Pod) error {
 
 // ResidentMB is the memory that a process of this machine holds, in MB.
 func ResidentMB(pid int) (float64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, fmt.Errorf("the memory of process %d: %w", pid, err)
-	}
-	for line := range strings.Lines(string(status)) {
-		words := strings.Fields(line)
-		if len(words) >= 2 && words[0] == "VmRSS:" {
-			kilobytes, err := strconv.ParseFloat(words[1], 64)
-			return kilobytes * 1024 / 1e6, err
-		}
-	}
-	return 0, fmt.Errorf("process %d says nothing of its memory", pid)
+	bytes, err := memory.Of(pid, memory.Now)
+	return float64(bytes) / 1e6, err
 }
