@@ -21,8 +21,9 @@ const (
 	patience = 3 * time.Minute
 	// slack is how long Updates may take to be seen complete once the Stack says that they are.
 	slack = 10 * time.Second
-	// tidying is how long what belonged to a Stack may outlive it: pods have their grace.
-	tidying = 45 * time.Second
+	// tidying is how long what belonged to a Stack may outlive it: pods have their grace, and the cluster's garbage collector,
+	// which removes them, needs a minute to come back after its API server did.
+	tidying = 3 * time.Minute
 )
 
 // tell injects the fault and counts what came of it.
