@@ -1,4 +1,3 @@
-// Package docs holds what is written for people, and the checks that it keeps up with the code.
 package docs
 
 import (

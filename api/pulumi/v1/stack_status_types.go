@@ -155,6 +155,10 @@ type StackStatus struct {
 	// another generation or another reconcile request.
 	// +optional
 	PendingOperations *PendingOperationsRecord `json:"pendingOperations,omitempty"`
+	// decision names the check of the controller's plan that decided what the conditions say, such as upToDate or
+	// sourceUnavailable; run where none kept an update from running. It is for people to read and changes with versions.
+	// +optional
+	Decision string `json:"decision,omitempty"`
 	// conditions are Ready, Reconciling and Stalled.
 	// +listType=map
 	// +listMapKey=type

@@ -84,7 +84,9 @@ const (
 
 // Step is what to do next, and what to say of it.
 type Step struct {
-	Act Act
+	// Check is the name of the check that decided.
+	Check string
+	Act   Act
 	// State becomes the Stack's conditions.
 	State conditions.State
 	// Type and Message are those of the Update to create; Update is its name, once it is known.
@@ -103,13 +105,41 @@ type Step struct {
 // check looks at one thing. It answers a step, or nil if it has nothing to say.
 type check func(Observed, time.Time) *Step
 
-// checks lists what a plan asks, in order. The order is the controller's policy.
-func checks() []check {
-	return []check{
-		updateOutdated, updateUnwanted, workspaceLost, updateUnderWay, abandoned, specUnreadable,
-		resourcesKept, nothingApplied, resourcesDestroyed, childrenCollected, namespaceTerminating, dependentsExist,
-		specInvalid, stackInUse, kubeconfigInvalid, sourceComing, sourceUnavailable, workspaceTaken, workspaceGoing,
-		upToDate, sourcePending, prerequisiteUnmet, kubeconfigMissing,
+// namedCheck is a check with the name by which the status tells that it decided.
+type namedCheck struct {
+	name string
+	ask  check
+}
+
+// runs is what the status tells where no check had anything to say, so that an update runs.
+const runs = "run"
+
+// checks lists what a plan asks, in order. The order is the controller's policy. Each has a line in docs/runbook.md.
+func checks() []namedCheck {
+	return []namedCheck{
+		{"updateOutdated", updateOutdated},
+		{"updateUnwanted", updateUnwanted},
+		{"workspaceLost", workspaceLost},
+		{"updateUnderWay", updateUnderWay},
+		{"abandoned", abandoned},
+		{"specUnreadable", specUnreadable},
+		{"resourcesKept", resourcesKept},
+		{"nothingApplied", nothingApplied},
+		{"resourcesDestroyed", resourcesDestroyed},
+		{"childrenCollected", childrenCollected},
+		{"namespaceTerminating", namespaceTerminating},
+		{"dependentsExist", dependentsExist},
+		{"specInvalid", specInvalid},
+		{"stackInUse", stackInUse},
+		{"kubeconfigInvalid", kubeconfigInvalid},
+		{"sourceComing", sourceComing},
+		{"sourceUnavailable", sourceUnavailable},
+		{"workspaceTaken", workspaceTaken},
+		{"workspaceGoing", workspaceGoing},
+		{"upToDate", upToDate},
+		{"sourcePending", sourcePending},
+		{"prerequisiteUnmet", prerequisiteUnmet},
+		{"kubeconfigMissing", kubeconfigMissing},
 	}
 }
 
@@ -120,13 +150,15 @@ func Plan(o Observed, now time.Time) Step {
 
 func next(o Observed, now time.Time) Step {
 	for _, c := range checks() {
-		if step := c(o, now); step != nil {
+		if step := c.ask(o, now); step != nil {
+			step.Check = c.name
 			return *step
 		}
 	}
 	message, _ := reasonToRun(o, now)
 	return Step{
-		Act: Run, Type: updateType(o.Stack), Message: message,
+		Check: runs,
+		Act:   Run, Type: updateType(o.Stack), Message: message,
 		State: conditions.Reconciling(pulumiv1.ReasonStackProcessing, "the update is about to start: "+message),
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -30,6 +31,9 @@ func status(o Observed, step Step, now time.Time) *pulumiv1.StackStatus {
 		s.CurrentUpdate = nil
 	} else if s.LastUpdate != nil && o.Update.Status.Progress != nil {
 		s.LastUpdate.Message = conditions.Bound(progressText(o.Update))
+	}
+	if s.Decision != "" || o.Absorbed != nil || !equality.Semantic.DeepEqual(s, &o.Stack.Status) {
+		s.Decision = step.Check // what was never on record alone makes no write
 	}
 	return s
 }

@@ -84,6 +84,7 @@ func (r *Reconciler) run(ctx context.Context, stack *pulumiv1.Stack, o Observed,
 		if refused == nil {
 			return fmt.Errorf("apply Workspace: %w", err)
 		}
+		refused.Check = step.Check
 		*step = *refused
 		return r.writeStatus(ctx, stack, o, *step, nil)
 	}
@@ -94,7 +95,7 @@ func (r *Reconciler) run(ctx context.Context, stack *pulumiv1.Stack, o Observed,
 	}
 	update, err := buildUpdate(o, *step, workspace)
 	if err != nil {
-		*step = Step{State: conditions.Stalled(pulumiv1.ReasonSpecInvalid, err.Error())}
+		*step = Step{Check: step.Check, State: conditions.Stalled(pulumiv1.ReasonSpecInvalid, err.Error())}
 		return r.writeStatus(ctx, stack, o, *step, nil)
 	}
 	o.Update, step.Update = update, update.Name
@@ -129,6 +130,7 @@ func (r *Reconciler) prepare(ctx context.Context, stack *pulumiv1.Stack, o Obser
 	if refused == nil {
 		return fmt.Errorf("apply Workspace: %w", err)
 	}
+	refused.Check = step.Check
 	*step = *refused
 	return nil
 }
