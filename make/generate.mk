@@ -14,6 +14,7 @@ generate: packages $(GENERATORS) ## Generate deep copies, CRDs, the role, the wi
 	@protoc --plugin=protoc-gen-go=bin/protoc-gen-go --plugin=protoc-gen-go-grpc=bin/protoc-gen-go-grpc \
 		--go_out=. --go_opt=paths=source_relative --go-grpc_out=. --go-grpc_opt=paths=source_relative $(PROTOS)
 	@mkdir -p charts/gantry/files/crds && cp config/crd/bases/*.yaml charts/gantry/files/crds/ && cp config/rbac/role.yaml config/rbac/user_roles.yaml charts/gantry/files/
+	@cp config/prometheus/alerts.yaml config/prometheus/dashboard.json charts/gantry/files/
 
 .PHONY: generate-check
 generate-check: generate ## Check that the committed generated files are the generated ones

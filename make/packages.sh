@@ -20,6 +20,7 @@ needed=(
 	/usr/bin/ssh:openssh-client
 	/usr/sbin/sshd:openssh-server
 	/usr/bin/npm:npm
+	/usr/bin/promtool:prometheus
 )
 missing=()
 for pair in "${needed[@]}"; do

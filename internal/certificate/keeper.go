@@ -48,6 +48,8 @@ type Keeper struct {
 type issued struct {
 	bundle  []byte
 	serving *tls.Certificate
+	// authorityEnds is when the newest authority does.
+	authorityEnds time.Time
 }
 
 // Names are the names of a Service in a namespace by which pods may call it.
@@ -85,6 +87,14 @@ func (k *Keeper) Bundle() []byte {
 		return current.bundle
 	}
 	return nil
+}
+
+// Ends is when the serving certificate ends and when the newest authority does; zero before the first Refresh.
+func (k *Keeper) Ends() (serving, authority time.Time) {
+	if current := k.current.Load(); current != nil {
+		return current.serving.Leaf.NotAfter, current.authorityEnds
+	}
+	return time.Time{}, time.Time{}
 }
 
 // TLS is the configuration of a server. Certificates that are renewed later are used without a restart.
@@ -175,8 +185,9 @@ func (k *Keeper) use(m material) error {
 		return err
 	}
 	k.current.Store(&issued{
-		bundle:  bundle,
-		serving: &tls.Certificate{Certificate: [][]byte{m.serving.cert.Raw}, PrivateKey: m.serving.key, Leaf: m.serving.cert},
+		bundle:        bundle,
+		authorityEnds: m.authorities[len(m.authorities)-1].cert.NotAfter,
+		serving:       &tls.Certificate{Certificate: [][]byte{m.serving.cert.Raw}, PrivateKey: m.serving.key, Leaf: m.serving.cert},
 	})
 	return nil
 }

@@ -28,15 +28,8 @@ const (
 	NameWebhookRequests = "gantry_webhook_requests_total"
 )
 
-// Labels.
-const (
-	labelType      = "type"
-	labelPhase     = "phase"
-	labelOutcome   = "outcome"
-	labelOperation = "operation"
-	labelResult    = "result"
-	labelForm      = "form"
-)
+// NameOperations is the name of the counter of operations that ended.
+const NameOperations = "gantry_operations_total"
 
 // buckets go from a warm run of nothing to an hour.
 func buckets() []float64 {
@@ -47,6 +40,7 @@ func buckets() []float64 {
 type Recorder struct {
 	queue, phase *prometheus.HistogramVec
 	podStart     prometheus.Histogram
+	operations   *prometheus.CounterVec
 	gitRequests  *prometheus.CounterVec
 	webhooks     *prometheus.CounterVec
 	gitFetch     prometheus.Histogram
@@ -64,6 +58,9 @@ func NewRecorder(registerer prometheus.Registerer) (*Recorder, error) {
 		phase: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: NamePhase, Buckets: buckets(), Help: "Time that a phase of an operation took in the pod, by the outcome of the operation.",
 		}, []string{labelPhase, labelType, labelOutcome}),
+		operations: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: NameOperations, Help: "Operations that ended, by what came of them.",
+		}, []string{labelType, labelOutcome}),
 		gitRequests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: NameGitRequests, Help: "Polls of refs and fetches of commits, by what came of them.",
 		}, []string{labelOperation, labelResult}),
@@ -74,9 +71,14 @@ func NewRecorder(registerer prometheus.Registerer) (*Recorder, error) {
 			Name: NameGitFetch, Buckets: buckets(), Help: "Time that it took to fetch a commit and to archive it, of those that succeeded.",
 		}),
 	}
-	for _, collector := range []prometheus.Collector{r.queue, r.podStart, r.phase, r.gitRequests, r.webhooks, r.gitFetch} {
+	for _, collector := range []prometheus.Collector{r.queue, r.podStart, r.phase, r.operations, r.gitRequests, r.webhooks, r.gitFetch} {
 		if err := registerer.Register(collector); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	for _, kind := range types() {
+		for _, outcome := range []string{outcomeSucceeded, outcomeFailed, outcomeCanceled, outcomeInterrupted} {
+			r.operations.WithLabelValues(kind, outcome) // so that the first of them is an increase
 		}
 	}
 	return r, nil
@@ -84,7 +86,7 @@ func NewRecorder(registerer prometheus.Registerer) (*Recorder, error) {
 
 // Offered records that an Update waited that long from its creation until its operation was offered to a pod.
 func (r *Recorder) Offered(kind autov1alpha1.UpdateType, waited time.Duration) {
-	r.queue.WithLabelValues(string(kind)).Observe(max(0, waited.Seconds()))
+	r.queue.WithLabelValues(typeLabel(kind)).Observe(max(0, waited.Seconds()))
 }
 
 // PodStarted records that it took that long from the creation of a pod until its agent was connected.
@@ -92,9 +94,10 @@ func (r *Recorder) PodStarted(took time.Duration) {
 	r.podStart.Observe(max(0, took.Seconds()))
 }
 
-// Ended records the phases of an operation whose Update has existed for the given time. They come from a pod: each known
+// Ended records the end of an operation and its phases, whose Update has existed for the given time. They come from a pod: each known
 // phase counts once, and none for longer than the Update exists.
 func (r *Recorder) Ended(kind autov1alpha1.UpdateType, result *operation.Result, lived time.Duration) {
+	r.operations.WithLabelValues(typeLabel(kind), outcome(result)).Inc()
 	left := []string{operation.PhaseFetch, operation.PhaseInstall, operation.PhaseConfigure, operation.PhaseOperation}
 	for _, phase := range result.GetPhases() {
 		i, took := slices.Index(left, phase.GetName()), phase.GetDuration().AsDuration()
@@ -102,8 +105,20 @@ func (r *Recorder) Ended(kind autov1alpha1.UpdateType, result *operation.Result,
 			continue
 		}
 		left = slices.Delete(left, i, i+1)
-		r.phase.WithLabelValues(phase.GetName(), string(kind), outcome(result)).Observe(took.Seconds())
+		r.phase.WithLabelValues(phase.GetName(), typeLabel(kind), outcome(result)).Observe(took.Seconds())
 	}
+}
+
+// EndedWithoutResult records the end of an operation that no agent told the result of, by the reason that is on record.
+func (r *Recorder) EndedWithoutResult(kind autov1alpha1.UpdateType, reason string) {
+	outcome := outcomeFailed
+	switch reason {
+	case operation.ReasonCanceled:
+		outcome = outcomeCanceled
+	case operation.ReasonAborted:
+		outcome = outcomeInterrupted
+	}
+	r.operations.WithLabelValues(typeLabel(kind), outcome).Inc()
 }
 
 // WebhookReceived records a request of a git host, by the form it had and what came of it.
@@ -119,16 +134,24 @@ func (r *Recorder) GitRequested(kind, result string, took time.Duration) {
 	}
 }
 
+// Outcomes of operations.
+const (
+	outcomeSucceeded   = "succeeded"
+	outcomeFailed      = "failed"
+	outcomeCanceled    = "canceled"
+	outcomeInterrupted = "interrupted"
+)
+
 // outcome is the label of an operation's outcome. One that is not known is taken for a failure.
 func outcome(result *operation.Result) string {
 	switch result.GetOutcome() {
 	case operation.Outcome_SUCCEEDED:
-		return "succeeded"
+		return outcomeSucceeded
 	case operation.Outcome_CANCELED:
-		return "canceled"
+		return outcomeCanceled
 	case operation.Outcome_INTERRUPTED:
-		return "interrupted"
+		return outcomeInterrupted
 	case operation.Outcome_FAILED, operation.Outcome_OUTCOME_UNSPECIFIED:
 	}
-	return "failed"
+	return outcomeFailed
 }

@@ -5,9 +5,6 @@ import "github.com/prometheus/client_golang/prometheus"
 // NameGitRemotes is the name of the gauge of what is followed in git.
 const NameGitRemotes = "gantry_git_remotes"
 
-// labelState of a remote: its last poll succeeded, or it did not.
-const labelState = "state"
-
 // Sources tells what the manager follows. It asks when it is asked.
 type Sources struct {
 	count   func() (followed, failing int)

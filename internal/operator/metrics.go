@@ -12,11 +12,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/internal/artifact"
 	"github.com/gantry-operator/gantry/internal/metrics"
@@ -53,6 +55,8 @@ type objectMetrics struct {
 	store      *artifact.Store
 	git        *git.Tracker
 	registerer prometheus.Registerer
+	// perStack says whether there are series of each object, beside those of all of them together.
+	perStack bool
 }
 
 // NeedLeaderElection says that only the leader does this.
@@ -60,17 +64,25 @@ func (m *objectMetrics) NeedLeaderElection() bool { return true }
 
 // Start waits until the objects are known, and tells of them until ctx is done.
 func (m *objectMetrics) Start(ctx context.Context) error {
-	for _, kind := range []client.Object{&pulumiv1.Stack{}, &pulumiv1.Program{}} {
+	for _, kind := range []client.Object{
+		&pulumiv1.Stack{}, &pulumiv1.Program{}, &autov1alpha1.Update{}, &autov1alpha1.Workspace{}, &corev1.Pod{},
+	} {
 		if _, err := m.cache.GetInformer(ctx, kind); err != nil {
 			return fmt.Errorf("wait for the cache: %w", err)
 		}
 	}
-	objects := metrics.NewObjects(func(list client.ObjectList) error {
+	read := func(list client.ObjectList) error {
 		within, cancel := context.WithTimeout(ctx, readWithin)
 		defer cancel()
 		return m.cache.List(within, list, client.UnsafeDisableDeepCopy)
-	})
-	for _, collector := range []prometheus.Collector{objects, metrics.NewArtifacts(m.store.Usage), metrics.NewSources(m.git.Count)} {
+	}
+	collectors := []prometheus.Collector{
+		metrics.NewFleet(read), metrics.NewWork(read), metrics.NewArtifacts(m.store.Usage), metrics.NewSources(m.git.Count),
+	}
+	if m.perStack {
+		collectors = append(collectors, metrics.NewObjects(read))
+	}
+	for _, collector := range collectors {
 		if err := m.registerer.Register(collector); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
 		}

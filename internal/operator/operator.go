@@ -88,6 +88,11 @@ func run(ctx context.Context, o Options, kubeconfig *rest.Config, log logr.Logge
 	if err != nil {
 		return fmt.Errorf("make the manager: %w", err)
 	}
+	ends := metrics.NewCertificates(keeper.Ends)
+	if err := p.metrics.Register(ends); err != nil {
+		return fmt.Errorf("register metrics: %w", err)
+	}
+	defer p.metrics.Unregister(ends)
 	if err := assemble(ctx, mgr, o, live, keeper, p.metrics); err != nil {
 		return err
 	}
@@ -158,7 +163,7 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 	missing := make(missingArtifacts, missingAtOnce)
 	runnables := []manager.Runnable{
 		keeper,
-		&objectMetrics{cache: mgr.GetCache(), store: store, git: repositories, registerer: registerer},
+		&objectMetrics{cache: mgr.GetCache(), store: store, git: repositories, registerer: registerer, perStack: o.MetricsPerStack},
 		inputs, repositories, fluxSources.Sources, fluxSources.Artifacts,
 		&hub.Server{Hub: sessions, Address: o.HubAddress, TLS: keeper.TLS()},
 		&artifact.Server{

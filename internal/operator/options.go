@@ -34,6 +34,8 @@ type Options struct {
 	// read them; MetricsHTTP2 allows HTTP/2 there.
 	MetricsAddress              string
 	MetricsSecure, MetricsHTTP2 bool
+	// MetricsPerStack serves series of each Stack and Program, beside those of all of them together.
+	MetricsPerStack bool
 	// HealthAddress is where the probes are served.
 	HealthAddress string
 	// HubAddress and ArtifactAddress are where the leader serves agents.
@@ -104,6 +106,7 @@ func defaults() Options {
 		Concurrency:     25,
 		MetricsAddress:  "0",
 		MetricsSecure:   true,
+		MetricsPerStack: true,
 		HealthAddress:   ":8081",
 		HubAddress:      ":9443",
 		ArtifactAddress: ":9444",
@@ -156,6 +159,7 @@ func (o *Options) bind(f *flag.FlagSet) {
 	f.StringVar(&o.MetricsAddress, "metrics-bind-address", o.MetricsAddress, "where to serve metrics, such as :8443; 0 for nowhere")
 	f.BoolVar(&o.MetricsSecure, "metrics-secure", o.MetricsSecure, "serve metrics over TLS and only to those who may get /metrics")
 	f.BoolVar(&o.MetricsHTTP2, "enable-http2", o.MetricsHTTP2, "allow HTTP/2 for metrics")
+	f.BoolVar(&o.MetricsPerStack, "metrics-per-stack", o.MetricsPerStack, "serve metrics of each Stack and Program, beside those of all of them together")
 	f.StringVar(&o.HealthAddress, "health-probe-bind-address", o.HealthAddress, "where to serve /healthz and /readyz")
 	f.StringVar(&o.HubAddress, "hub-bind-address", o.HubAddress, "where the leader serves the sessions of agents")
 	f.StringVar(&o.ArtifactAddress, "artifact-bind-address", o.ArtifactAddress, "where the leader serves artifacts to agents")

@@ -50,6 +50,9 @@ type LastUpdate struct {
 	// lastResyncTime is when the result was recorded.
 	// +optional
 	LastResyncTime metav1.Time `json:"lastResyncTime,omitempty,omitzero"`
+	// lastSuccessTime is when the last success was recorded.
+	// +optional
+	LastSuccessTime metav1.Time `json:"lastSuccessTime,omitempty,omitzero"`
 	// failures counts the failures in a row since the last success or change.
 	// +optional
 	Failures int64 `json:"failures,omitempty"`
@@ -66,6 +69,17 @@ type LastUpdate struct {
 	// source that was tried last.
 	// +optional
 	Source *SourceRecord `json:"source,omitempty"`
+}
+
+// Succeeded is when the last success was recorded, also in a record from before it was kept apart; zero if none is known.
+func (l *LastUpdate) Succeeded() metav1.Time {
+	switch {
+	case l == nil:
+		return metav1.Time{}
+	case l.LastSuccessTime.IsZero() && l.State == SucceededStackState:
+		return l.LastResyncTime
+	}
+	return l.LastSuccessTime
 }
 
 // SourceRecord is a source that an update ran, or runs: enough to run it again when the source itself is gone.

@@ -287,6 +287,7 @@ func (in *KubeconfigSource) DeepCopy() *KubeconfigSource {
 func (in *LastUpdate) DeepCopyInto(out *LastUpdate) {
 	*out = *in
 	in.LastResyncTime.DeepCopyInto(&out.LastResyncTime)
+	in.LastSuccessTime.DeepCopyInto(&out.LastSuccessTime)
 	if in.Inputs != nil {
 		in, out := &in.Inputs, &out.Inputs
 		*out = make(map[string]string, len(*in))

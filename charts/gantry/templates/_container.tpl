@@ -9,6 +9,9 @@ args:
 {{- if not .Values.controller.metricsSecure }}
 - --metrics-secure=false
 {{- end }}
+{{- if not .Values.controller.metricsPerStack }}
+- --metrics-per-stack=false
+{{- end }}
 {{- if ne (include "gantry.hub" .) "gantry-hub" }}
 - --hub-service={{ include "gantry.hub" . }}
 {{- end }}

@@ -107,9 +107,11 @@ func absorb(stack *pulumiv1.Stack, update *autov1alpha1.Update, outputs *Outputs
 		record.State, record.Reason = pulumiv1.FailedStackState, failed.Reason
 		record.Message, record.LastSuccessfulCommit = conditions.Bound(update.Status.Message), ""
 		if last != nil {
-			record.LastSuccessfulCommit = last.LastSuccessfulCommit
+			record.LastSuccessfulCommit, record.LastSuccessTime = last.LastSuccessfulCommit, last.Succeeded()
 		}
 		count(last, record)
+	} else {
+		record.LastSuccessTime = record.LastResyncTime
 	}
 	recordPending(&stack.Status, update, record)
 	if outputs != nil && record.State == pulumiv1.SucceededStackState {

@@ -34,11 +34,12 @@ func TestWhatIsMeasuredOfAnUpdate(t *testing.T) {
 	}
 }
 
-// An Update that ends without a result has no phases to tell of.
-func TestNothingIsMeasuredOfAnUpdateWithoutAResult(t *testing.T) {
+// An Update that ends without a result has no phases to tell of, but its end counts, once.
+func TestTheEndOfAnUpdateWithoutAResultCounts(t *testing.T) {
 	w := newWorld(t, aWorkspace(), pko(t, "running"))
 	w.reconcile("running")
-	if len(w.metrics.measured) != 0 {
-		t.Errorf("measured %v", w.metrics.measured)
+	w.reconcile("running")
+	if diff := cmp.Diff([]string{"ended up without a result: " + operation.ReasonAborted}, w.metrics.measured); diff != "" {
+		t.Errorf("measured (-want +got):\n%s", diff)
 	}
 }

@@ -63,6 +63,8 @@ type Metrics interface {
 	Offered(kind autov1alpha1.UpdateType, waited time.Duration)
 	// Ended says that a result is on record, of an Update that has existed for the given time.
 	Ended(kind autov1alpha1.UpdateType, result *operation.Result, lived time.Duration)
+	// EndedWithoutResult says that the end of an Update is on record for the given reason, and no agent told a result.
+	EndedWithoutResult(kind autov1alpha1.UpdateType, reason string)
 }
 
 // Reconciler takes every Update to its end.

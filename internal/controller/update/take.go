@@ -159,6 +159,7 @@ func (r *Reconciler) end(ctx context.Context, o Observed, s Step) (ctrl.Result, 
 	if err := r.write(ctx, o, s, keptOutputs{}); err != nil {
 		return ctrl.Result{}, err
 	}
+	r.Metrics.EndedWithoutResult(o.Update.Spec.Type, s.Reason)
 	r.emit(o.Update, ending(o.Update, s)...)
 	return r.release(ctx, o)
 }

@@ -149,6 +149,10 @@ func (m *fakeMetrics) Ended(kind autov1alpha1.UpdateType, result *operation.Resu
 	m.measured = append(m.measured, fmt.Sprintf("ended %s %s %s", kind, result.GetOutcome(), lived))
 }
 
+func (m *fakeMetrics) EndedWithoutResult(kind autov1alpha1.UpdateType, reason string) {
+	m.measured = append(m.measured, fmt.Sprintf("ended %s without a result: %s", kind, reason))
+}
+
 // world is a reconciler with all that is around it.
 type world struct {
 	*Reconciler
