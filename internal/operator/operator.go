@@ -216,7 +216,7 @@ func newTracker(ctx context.Context, kubeconfig *rest.Config, o Options, live cl
 	if err != nil {
 		return nil, fmt.Errorf("make a client of metadata: %w", err)
 	}
-	return references.New(live, all, key), nil
+	return references.New(live, all, key, o.Clock, mayWatchSecrets(live)), nil
 }
 
 // hubHost is the name by which pods call the leader.

@@ -1,6 +1,7 @@
 // Package references owns what the manager knows of the Secrets and ConfigMaps that Stacks name: whether their content
-// changed. It watches the metadata of each of them, and of no other, for as long as a Stack names it; it reads the
-// content once per version, keeps nothing of it but keyed digests, and wakes the Stacks that name what changed.
+// changed. It watches the metadata of each of them, and of no other, for as long as a Stack names it, or gets it every now
+// and then where it may not watch; it reads the content once per version, keeps nothing of it but keyed digests, and wakes
+// the Stacks that name what changed.
 package references
 
 import (
@@ -13,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/metadata"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gantry-operator/gantry/internal/pod"
@@ -34,6 +36,10 @@ type Tracker struct {
 	metadata metadata.Interface
 	// key is that of the digests.
 	key []byte
+	// clock tells when to look again at what may not be watched.
+	clock clock.WithTicker
+	// mayWatch tells whether the Secrets of a namespace may be listed and watched.
+	mayWatch func(ctx context.Context, namespace string) bool
 
 	mu      sync.Mutex
 	entries map[object]*entry
@@ -41,7 +47,7 @@ type Tracker struct {
 	held map[types.NamespacedName][]*entry
 	// wake wakes a Stack; nil before somebody wants to be told.
 	wake func(stack types.NamespacedName)
-	// follow starts the watch of an entry; nil while the tracker does not run.
+	// follow starts to follow an entry; nil while the tracker does not run.
 	follow func(*entry)
 }
 
@@ -55,9 +61,9 @@ type entry struct {
 	reading sync.Mutex
 
 	stacks map[types.NamespacedName]struct{}
-	// stop ends the watch.
+	// stop ends that it is followed.
 	stop context.CancelFunc
-	// seen is the version that the watch told last; told counts what it told.
+	// seen is the version that was told last; told counts what was told.
 	seen string
 	told int
 	// known says that content is the object's, as far as anybody knows; version is the one that was read.
@@ -66,9 +72,13 @@ type entry struct {
 	content content
 }
 
-// New makes a tracker that watches nothing yet. The key is that of the digests.
-func New(live client.Reader, all metadata.Interface, key []byte) *Tracker {
-	return &Tracker{live: live, metadata: all, key: key, entries: map[object]*entry{}, held: map[types.NamespacedName][]*entry{}}
+// New makes a tracker that follows nothing yet. The key is that of the digests; mayWatch tells whether the Secrets of a
+// namespace may be listed and watched.
+func New(live client.Reader, all metadata.Interface, key []byte, now clock.WithTicker, mayWatch func(ctx context.Context, namespace string) bool) *Tracker {
+	return &Tracker{
+		live: live, metadata: all, key: key, clock: now, mayWatch: mayWatch,
+		entries: map[object]*entry{}, held: map[types.NamespacedName][]*entry{},
+	}
 }
 
 // Notify sets who is told which Stacks to look at again. wake must not block.
@@ -78,16 +88,14 @@ func (t *Tracker) Notify(wake func(stack types.NamespacedName)) {
 	t.wake = wake
 }
 
-// Start watches until ctx is done, and returns when all watches have ended.
+// Start follows what Stacks name until ctx is done, and returns when nothing is followed any more.
 func (t *Tracker) Start(ctx context.Context) error {
 	var watches sync.WaitGroup
 	t.mu.Lock()
 	t.follow = func(e *entry) {
 		ctx, cancel := context.WithCancel(ctx)
 		e.stop = cancel
-		watches.Go(func() {
-			watchOne(ctx, t.metadata, e.object, func(version string) { t.saw(e, version) })
-		})
+		watches.Go(func() { t.followOne(ctx, e) })
 	}
 	for _, e := range t.entries {
 		t.follow(e)

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
+	testingclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
@@ -33,6 +34,8 @@ type traffic struct {
 	mu sync.Mutex
 	// reads counts the requests for whole objects.
 	reads int
+	// looks counts the requests for the metadata of one object by its name.
+	looks int
 	// watches has the watches that are open, by path and selector.
 	watches map[string]int
 	// odd are the requests that ask for more than one object.
@@ -52,6 +55,8 @@ func (r *traffic) RoundTrip(request *http.Request) (*http.Response, error) {
 		if !named || !strings.Contains(request.Header.Get("Accept"), "PartialObjectMetadata") {
 			r.odd = append(r.odd, request.URL.String())
 		}
+	case strings.Contains(request.Header.Get("Accept"), "PartialObjectMetadata"):
+		r.looks++
 	case strings.Contains(of, "/secrets/") || strings.Contains(of, "/configmaps/"):
 		r.reads++
 	}
@@ -92,22 +97,24 @@ type setting struct {
 	admin   client.Client
 	tracker *Tracker
 	traffic *traffic
+	clock   *testingclock.FakeClock
 	woken   chan types.NamespacedName
 	stop    func()
 }
 
-func newSetting(t *testing.T) *setting {
+// newSetting grants these verbs on the Secret, and says whether the tracker believes that it may watch Secrets.
+func newSetting(t *testing.T, mayWatch bool, verbs ...string) *setting {
 	t.Helper()
 	server, config := apiserver.Start(t, "../..")
 	admin, err := client.New(config, client.Options{})
 	must(t, err)
 	user, err := server.AddUser(envtest.User{Name: "tracker"}, nil)
 	must(t, err)
-	s := &setting{t: t, admin: admin, traffic: &traffic{watches: map[string]int{}}, woken: make(chan types.NamespacedName, 100)}
+	s := &setting{t: t, admin: admin, traffic: &traffic{watches: map[string]int{}}, woken: make(chan types.NamespacedName, 100), clock: testingclock.NewFakeClock(time.Now())}
 	s.create(
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "ns"}},
 		&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "tracker"}, Rules: []rbacv1.PolicyRule{
-			{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{"tok"}, Verbs: []string{"get", "list", "watch"}},
+			{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{"tok"}, Verbs: verbs},
 			{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{"c"}, Verbs: []string{"get", "list", "watch"}},
 		}},
 		&rbacv1.RoleBinding{
@@ -124,7 +131,7 @@ func newSetting(t *testing.T) *setting {
 	must(t, err)
 	all, err := metadata.NewForConfigAndClient(own, httpClient)
 	must(t, err)
-	s.tracker = New(live, all, []byte("key"))
+	s.tracker = New(live, all, []byte("key"), s.clock, func(context.Context, string) bool { return mayWatch })
 	s.tracker.Notify(func(stack types.NamespacedName) { s.woken <- stack })
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -240,7 +247,7 @@ func c() pod.Input {
 
 // TestTracker runs against a real API server, as a user who may not list or watch anything but by name.
 func TestTracker(t *testing.T) {
-	s := newSetting(t)
+	s := newSetting(t, true, "get", "list", "watch")
 	secret := secretOf("tok", "a", "1", "b", "1")
 	s.createSecret(secret)
 
@@ -316,10 +323,100 @@ func TestTracker(t *testing.T) {
 
 // What the manager wrote itself is read again before the watch tells of it.
 func TestOutdate(t *testing.T) {
-	s := newSetting(t)
+	s := newSetting(t, true, "get", "list", "watch")
 	s.createSecret(secretOf("tok", "a", "1"))
 	s.observe("one", 1, tok())
 	s.tracker.Outdate("Secret", types.NamespacedName{Namespace: "ns", Name: "tok"})
 	s.observe("one", 1, tok())
 	s.tracker.Outdate("Secret", types.NamespacedName{Namespace: "ns", Name: "unknown"})
+}
+
+// pass lets time pass, as soon as somebody waits for it, until a Stack is woken.
+func (s *setting) pass(most time.Duration, stacks ...string) {
+	s.t.Helper()
+	for passed := time.Duration(0); len(s.woken) < len(stacks); passed += time.Second {
+		if passed > most {
+			s.t.Fatalf("nobody is woken in %s", most)
+		}
+		for deadline := time.Now().Add(patience); !s.clock.HasWaiters(); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				s.t.Fatal("nobody looks again")
+			}
+		}
+		s.traffic.mu.Lock()
+		looks := s.traffic.looks
+		s.traffic.mu.Unlock()
+		s.clock.Step(time.Second)
+		if s.clock.HasWaiters() {
+			continue
+		}
+		// A look begins: what it finds is told before the next wait.
+		for deadline := time.Now().Add(patience); !s.clock.HasWaiters() && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
+		s.traffic.mu.Lock()
+		if s.traffic.looks == looks {
+			s.t.Error("the time for a look has passed without one")
+		}
+		s.traffic.mu.Unlock()
+	}
+	s.wakes(stacks...)
+}
+
+// TestSecretsAreNotWatchedWithoutTheRight: by default the manager may get Secrets and nothing else.
+func TestSecretsAreNotWatchedWithoutTheRight(t *testing.T) {
+	for name, believes := range map[string]bool{"AndKnowsIt": false, "AndLearnsIt": true} {
+		t.Run(name, func(t *testing.T) {
+			s := newSetting(t, believes, "get")
+			secret := secretOf("tok", "a", "1")
+			s.createSecret(secret)
+			first := s.observe("one", 1, tok())
+
+			t.Log("a change is seen within seconds where the Secret is new to the tracker")
+			secret.Data["a"] = []byte("2")
+			must(t, s.admin.Update(t.Context(), secret))
+			s.pass(12*time.Second, "one")
+			second := s.observe("one", 1, tok())
+			if cmp.Equal(first, second) {
+				t.Error("another value has the same digest")
+			}
+			s.observe("one", 0, tok())
+
+			t.Log("that it is gone is seen, and that it comes")
+			must(t, s.admin.Delete(t.Context(), secret))
+			s.pass(12*time.Second, "one")
+			if got := s.observe("one", 1, tok()); len(got.Missing) != 1 {
+				t.Errorf("without the Secret it is %v", got)
+			}
+			s.createSecret(secretOf("tok", "a", "2"))
+			s.pass(20*time.Second, "one")
+			if got := s.observe("one", 1, tok()); !cmp.Equal(got, second) {
+				t.Errorf("the same again is %v, want %v", got, second)
+			}
+			s.tracker.Forget(stackNamed("one"))
+			s.stop()
+			s.watching()
+			if !believes && len(s.traffic.odd) > 0 {
+				t.Errorf("more than one object was asked for: %q", s.traffic.odd)
+			}
+		})
+	}
+}
+
+func TestPollPause(t *testing.T) {
+	for name, tc := range map[string]struct {
+		same   time.Duration
+		absent bool
+		want   time.Duration
+	}{
+		"New":       {0, false, pollLeast},
+		"AMinute":   {time.Minute, false, 6 * time.Second},
+		"Long":      {24 * time.Hour, false, pollMost},
+		"Absent":    {24 * time.Hour, true, pollAbsent},
+		"AbsentNew": {0, true, pollLeast},
+	} {
+		if got := pollPause(tc.same, tc.absent); got != tc.want {
+			t.Errorf("%s: %s, want %s", name, got, tc.want)
+		}
+	}
 }

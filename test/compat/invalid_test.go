@@ -73,7 +73,7 @@ func newControllers(t *testing.T) *controllers {
 		"Program": &program.Reconciler{Client: c, Clock: now, Store: archives{}, URL: url},
 		"Stack": &stack.Reconciler{
 			Client: c, Reader: c, Clock: now, Recorder: all.events, Artifacts: archives{}, ArtifactURL: url,
-			Inputs: references.New(c, nil, nil), // it watches nothing before it is started
+			Inputs: references.New(c, nil, nil, nil, nil), // it watches nothing before it is started
 			Git:    noHosts{}, Flux: noSources{},
 		},
 		"Workspace": &workspace.Reconciler{

@@ -111,7 +111,7 @@ func (s *setting) addParts(mgr ctrl.Manager) {
 		Sources:   flux.NewSources(all, mgr.GetRESTMapper()),
 		Artifacts: flux.NewTracker(fetcher, store, clock.RealClock{}, mgr.GetLogger(), filepath.Join(s.t.TempDir(), "scratch")),
 	}
-	inputs := references.New(s.Client, metadata, []byte("key"))
+	inputs := references.New(s.Client, metadata, []byte("key"), clock.RealClock{}, func(context.Context, string) bool { return true })
 	for _, part := range []manager.Runnable{s.follower.Sources, s.follower.Artifacts, inputs} {
 		must(s.t, mgr.Add(part))
 	}

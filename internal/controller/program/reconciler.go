@@ -24,9 +24,6 @@ import (
 	"github.com/gantry-operator/gantry/internal/source/program"
 )
 
-// +kubebuilder:rbac:groups=pulumi.com,resources=programs,verbs=get;list;watch
-// +kubebuilder:rbac:groups=pulumi.com,resources=programs/status,verbs=get;update;patch
-
 // Store keeps archives under the digest of their bytes.
 type Store interface {
 	// Put keeps an archive and returns its digest, "sha256:<hex>". Putting the same bytes again changes nothing.

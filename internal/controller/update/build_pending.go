@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	"github.com/gantry-operator/gantry/internal/conditions"
@@ -19,6 +20,9 @@ const (
 	componentSnapshot = "snapshot"
 	// keySnapshot is what the Secret has the snapshot under.
 	keySnapshot = "deployment.json.gz"
+	// annotationSnapshots of a Workspace has the names of the Secrets with snapshots, the newest first: the manager may not
+	// look for Secrets that it cannot name.
+	annotationSnapshots = "gantry.pulumi.com/snapshots"
 	// keptSnapshots is how many snapshots are kept of one stack, the newest.
 	keptSnapshots = 3
 	// maxPending bounds the pending operations on record, maxURN each of their URNs, and maxNamed how many a message names.
@@ -84,20 +88,23 @@ func snapshotOwner(o Observed) metav1.OwnerReference {
 	return ownerReference(o.Update)
 }
 
-// outdatedSnapshots are those of the same owner that are more than are kept, the one just made not counted among them.
-func outdatedSnapshots(all []metav1.PartialObjectMetadata, made *corev1.Secret) []metav1.PartialObjectMetadata {
-	owner := made.OwnerReferences[0].UID
-	mine := slices.DeleteFunc(slices.Clone(all), func(one metav1.PartialObjectMetadata) bool {
-		return one.Name == made.Name ||
-			!slices.ContainsFunc(one.OwnerReferences, func(ref metav1.OwnerReference) bool { return ref.UID == owner })
-	})
-	slices.SortFunc(mine, func(a, b metav1.PartialObjectMetadata) int {
-		if c := b.CreationTimestamp.Compare(a.CreationTimestamp.Time); c != 0 {
-			return c
+// countSnapshots puts a snapshot before those that a Workspace has on record, and answers the record then and the names of
+// those that are more than are kept.
+func countSnapshots(workspace *autov1alpha1.Workspace, made string) (kept string, outdated []string) {
+	names := []string{made}
+	for name := range strings.SplitSeq(workspace.Annotations[annotationSnapshots], ",") {
+		if name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
 		}
-		return strings.Compare(a.Name, b.Name)
-	})
-	return mine[min(len(mine), keptSnapshots-1):]
+	}
+	most := min(len(names), keptSnapshots)
+	return strings.Join(names[:most], ","), names[most:]
+}
+
+// isSnapshotOf tells whether a Secret is a snapshot with that owner.
+func isSnapshotOf(secret *metav1.PartialObjectMetadata, owner types.UID) bool {
+	return secret.Labels[autov1alpha1.LabelComponent] == componentSnapshot &&
+		slices.ContainsFunc(secret.OwnerReferences, func(ref metav1.OwnerReference) bool { return ref.UID == owner })
 }
 
 // foundPending is the record of pending operations before anything is done with them. It is there before the agent goes

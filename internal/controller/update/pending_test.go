@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	"github.com/gantry-operator/gantry/internal/operation"
@@ -193,25 +193,41 @@ func TestSnapshotsThatAreNotKept(t *testing.T) {
 	}
 }
 
-// TestOnlyTheNewestSnapshotsAreKept keeps three of one stack, whatever others there are.
+// TestOnlyTheNewestSnapshotsAreKept keeps three of one stack. Its record may have been edited: what is not a snapshot of this
+// stack is left alone, whoever names it.
 func TestOnlyTheNewestSnapshotsAreKept(t *testing.T) {
 	w := started(t, looksForPending)
-	for i, owner := range []string{"uid-stack", "uid-stack", "uid-stack", "uid-another"} {
+	for name, labels := range map[string]map[string]string{
+		"old-1/uid-stack": {autov1alpha1.LabelComponent: "snapshot"}, "old-2/uid-stack": {autov1alpha1.LabelComponent: "snapshot"},
+		"old-3/uid-stack": {autov1alpha1.LabelComponent: "snapshot"}, "theirs/uid-another": {autov1alpha1.LabelComponent: "snapshot"},
+		"mine/uid-stack": {},
+	} {
+		name, owner, _ := strings.Cut(name, "/")
 		w.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{
-			Namespace: namespace, Name: fmt.Sprintf("old-%d", i), UID: types.UID(fmt.Sprintf("old-%d", i)), CreationTimestamp: metav1.NewTime(epoch().Add(time.Duration(i-10) * time.Hour)),
-			Labels:          map[string]string{autov1alpha1.LabelComponent: "snapshot", autov1alpha1.LabelWorkspaceName: workspace},
+			Namespace: namespace, Name: name, UID: types.UID(name), Labels: labels,
 			OwnerReferences: []metav1.OwnerReference{{APIVersion: "pulumi.com/v1", Kind: "Stack", Name: "demo", UID: types.UID(owner)}},
 		}})
 	}
-	w.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "mine", Labels: map[string]string{autov1alpha1.LabelWorkspaceName: workspace}}})
+	recorded := aWorkspace()
+	patch := `{"metadata":{"annotations":{"` + annotationSnapshots + `":"old-1,old-2,old-3,gone,theirs,mine"}}}`
+	if err := w.client.Patch(t.Context(), recorded, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
+		t.Fatal(err)
+	}
 	w.hub.agent.snapshots["uid-u"] = aSnapshot()
 	w.reconcile("u")
 	var names []string
 	for _, secret := range w.secrets() {
 		names = append(names, secret.Name)
 	}
-	if diff := cmp.Diff([]string{autov1alpha1.SnapshotSecretName(workspace, "uid-u"), "mine", "old-1", "old-2", "old-3"}, names); diff != "" {
+	made := autov1alpha1.SnapshotSecretName(workspace, "uid-u")
+	if diff := cmp.Diff([]string{made, "mine", "old-1", "old-2", "theirs"}, names); diff != "" {
 		t.Errorf("Secrets (-want +got):\n%s", diff)
+	}
+	if err := w.client.Get(t.Context(), client.ObjectKeyFromObject(recorded), recorded); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := recorded.Annotations[annotationSnapshots], made+",old-1,old-2"; got != want {
+		t.Errorf("on record are %q, want %q", got, want)
 	}
 }
 

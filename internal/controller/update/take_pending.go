@@ -11,8 +11,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/internal/kube"
 	"github.com/gantry-operator/gantry/internal/operation"
 )
+
+// managerSnapshots is the field manager of the record of snapshots.
+const managerSnapshots = kube.ManagerObjects + "/snapshots"
 
 // keepSnapshot keeps the state that an operation is about to change, puts on record what was pending in it, and only then
 // lets the operation go on. Done again it finds what it did.
@@ -27,7 +31,7 @@ func (r *Reconciler) keepSnapshot(ctx context.Context, o Observed, s Step) (ctrl
 	}
 	if refused == "" {
 		name = secret.Name
-		r.pruneSnapshots(ctx, secret)
+		r.pruneSnapshots(ctx, client.ObjectKey{Namespace: o.Update.Namespace, Name: o.Update.Spec.WorkspaceName}, secret)
 	}
 	s.Pending = foundPending(o.State.Snapshot, name, refused)
 	if err := r.write(ctx, o, s, keptOutputs{}); err != nil {
@@ -54,21 +58,40 @@ func (r *Reconciler) createSnapshot(ctx context.Context, secret *corev1.Secret) 
 	}
 }
 
-// pruneSnapshots deletes what is more than is kept. One that cannot be deleted now is, when the next one is made.
-func (r *Reconciler) pruneSnapshots(ctx context.Context, made *corev1.Secret) {
-	var all metav1.PartialObjectMetadataList
-	all.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
-	err := r.Reader.List(ctx, &all, client.InNamespace(made.Namespace), client.MatchingLabels{
-		autov1alpha1.LabelComponent:     componentSnapshot,
-		autov1alpha1.LabelWorkspaceName: made.Labels[autov1alpha1.LabelWorkspaceName],
-	})
-	if err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "Snapshots not pruned")
+// pruneSnapshots deletes what is more than is kept. One that cannot be deleted now goes with what owns it.
+func (r *Reconciler) pruneSnapshots(ctx context.Context, of client.ObjectKey, made *corev1.Secret) {
+	log := ctrl.LoggerFrom(ctx)
+	workspace := &autov1alpha1.Workspace{}
+	if err := r.Reader.Get(ctx, of, workspace); err != nil {
+		log.Error(err, "Snapshots not pruned")
 		return
 	}
-	for _, old := range outdatedSnapshots(all.Items, made) {
-		if err := r.Client.Delete(ctx, &old, client.Preconditions{UID: &old.UID}); client.IgnoreNotFound(err) != nil {
-			ctrl.LoggerFrom(ctx).Error(err, "Snapshot not pruned", "secret", old.Name)
+	kept, outdated := countSnapshots(workspace, made.Name)
+	for _, name := range outdated {
+		if err := r.deleteSnapshot(ctx, client.ObjectKey{Namespace: made.Namespace, Name: name}, made); err != nil {
+			log.Error(err, "Snapshot not pruned", "secret", name)
 		}
 	}
+	if kept == workspace.Annotations[annotationSnapshots] {
+		return
+	}
+	was := workspace.DeepCopy()
+	metav1.SetMetaDataAnnotation(&workspace.ObjectMeta, annotationSnapshots, kept)
+	if err := r.Client.Patch(ctx, workspace, client.MergeFrom(was), client.FieldOwner(managerSnapshots)); err != nil {
+		log.Error(err, "Snapshot not put on record", "secret", made.Name)
+	}
+}
+
+// deleteSnapshot deletes a Secret if that is a snapshot with the owner of the one that was made: its name comes from an
+// annotation, which others may write too.
+func (r *Reconciler) deleteSnapshot(ctx context.Context, name client.ObjectKey, made *corev1.Secret) error {
+	old := &metav1.PartialObjectMetadata{}
+	old.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	if err := r.Reader.Get(ctx, name, old); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if !isSnapshotOf(old, made.OwnerReferences[0].UID) {
+		return nil
+	}
+	return client.IgnoreNotFound(r.Client.Delete(ctx, old, client.Preconditions{UID: &old.UID}))
 }

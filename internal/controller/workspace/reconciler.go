@@ -21,20 +21,6 @@ import (
 	"github.com/gantry-operator/gantry/internal/pod"
 )
 
-// Setting a controller owner reference that blocks deletion needs "update" on workspaces/finalizers on clusters that
-// enforce permissions of owner references.
-//
-// +kubebuilder:rbac:groups=auto.pulumi.com,resources=workspaces,verbs=get;list;watch
-// +kubebuilder:rbac:groups=auto.pulumi.com,resources=workspaces/status,verbs=get;update;patch
-// +kubebuilder:rbac:groups=auto.pulumi.com,resources=workspaces/finalizers,verbs=update
-// +kubebuilder:rbac:groups=auto.pulumi.com,resources=updates,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups=apps,resources=statefulsets,verbs=get;delete
-// +kubebuilder:rbac:groups="",resources=services,verbs=get;delete
-// +kubebuilder:rbac:groups="",resources=secrets;configmaps;serviceaccounts,verbs=get
-// +kubebuilder:rbac:groups="",resources=events,verbs=list
-// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
-
 // Hub is what the controller needs of the sessions.
 type Hub interface {
 	// Session returns the session of the Workspace's pod; ok says whether its agent is connected now.
