@@ -48,7 +48,7 @@ endif
 ##@ Test it
 
 .PHONY: test
-test: unit cluster-check e2e chaos-short ## Run every test: unit, API server, the embedded cluster itself, on the cluster, and faults there
+test: unit cluster-check e2e chaos-short rbac ## Run every test: unit, API server, the embedded cluster itself, on the cluster, faults there, and what the manager used of its rights
 
 # Modules of their own beside the root module, with tests.
 NESTED := test/cluster test/images test/flux $(patsubst %/go.mod,%,$(wildcard test/doubles/*/go.mod))
@@ -66,9 +66,15 @@ unit: packages bin/envtest bin/flux-crds bin/helm bin/kubectl $(PULUMI_TOOLS) $(
 .PHONY: e2e
 e2e: cluster-up load load-examples load-languages bin/helm bin/flux-crds ## Run the cluster tests on the embedded cluster (E2E_RUN=Name for some)
 	@KUBECONFIG=$(EMBEDDED) $(MAKE) --no-print-directory deploy
+	@touch .cluster/logs/audit.since
 	@$(call say,run the cluster tests)
 	@KUBECONFIG=$(EMBEDDED) GANTRY_E2E=1 PATH="$(CURDIR)/bin:$$PATH" \
 		go test ./test/e2e/... -count=1 -timeout $(E2E_TIMEOUT) -v -run '$(E2E_RUN)'
+
+.PHONY: rbac
+rbac: ## Compare what the manager asked the API server for since the last `make e2e` began with what it is granted
+	@$(call say,compare rights and use)
+	@GANTRY_AUDIT=$(CURDIR)/.cluster/logs go test ./test/rbac/ -count=1 -v -run TestEveryRightIsUsed
 
 .PHONY: model
 model: packages ## Play histories that nobody thought of in a simulated world (MODEL_TIME=10m; make test does it for seconds)

@@ -113,5 +113,11 @@ func apiServer(state paths.State) []string {
 		"--enable-admission-plugins=NodeRestriction",
 		"--service-cluster-ip-range=" + paths.ServiceRange,
 		"--allow-privileged=true",
+		// What Gantry's manager asks for is compared with what it was granted (test/rbac).
+		"--audit-policy-file=" + state.Config("audit.yaml"),
+		"--audit-log-path=" + state.Log("audit"),
+		"--audit-log-mode=batch",
+		"--audit-log-maxsize=50",
+		"--audit-log-maxbackup=10",
 	}
 }

@@ -12,6 +12,16 @@ import (
 // PauseImage is the image of every pod's sandbox.
 const PauseImage = "localhost/pause:gantry"
 
+// auditPolicy has the requests of Gantry's manager on record, without their bodies, and nobody else's.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: Metadata
+  users: ["system:serviceaccount:gantry-system:gantry-manager"]
+- level: None
+`
+
 // WriteConfig writes the components' configuration files. host is the state
 // folder to write to, inside the same folder as the components see it.
 func WriteConfig(host, inside paths.State, identity string) error {
@@ -20,6 +30,7 @@ func WriteConfig(host, inside paths.State, identity string) error {
 		"kubelet.yaml":           kubelet(inside, identity),
 		"Corefile":               corefile(inside),
 		"cni/10-gantry.conflist": network(inside),
+		"audit.yaml":             auditPolicy,
 	}
 	for name, content := range files {
 		path := host.Config(name)
