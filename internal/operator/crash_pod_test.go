@@ -16,6 +16,7 @@ import (
 
 	"github.com/gantry-operator/gantry/internal/agent"
 	"github.com/gantry-operator/gantry/internal/agent/journal"
+	"github.com/gantry-operator/gantry/internal/agent/runner"
 	"github.com/gantry-operator/gantry/internal/agent/session"
 	"github.com/gantry-operator/gantry/internal/operation"
 )
@@ -47,7 +48,7 @@ func (s *site) startPod(pod *corev1.Pod) *podProcess {
 	entries, err := journal.Open(filepath.Join(s.dir, "pods", string(pod.UID)))
 	if err == nil {
 		p.agent, err = agent.New(ctx, agent.Options{
-			Version: "test", Journal: entries, Runner: &script{s}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+			Version: "test", Journal: entries, Runner: &script{site: s, keep: p.keep}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		})
 	}
 	if err != nil {
@@ -131,6 +132,8 @@ func saying(message *operation.HubMessage) string {
 		return "cancel"
 	case *operation.HubMessage_Recorded:
 		return "recorded"
+	case *operation.HubMessage_SnapshotKept:
+		return "snapshot kept"
 	default:
 		return "something"
 	}
@@ -144,13 +147,23 @@ func told(message *operation.AgentMessage) string {
 		return "progress"
 	case *operation.AgentMessage_Result:
 		return "result"
+	case *operation.AgentMessage_Snapshot:
+		return "snapshot"
 	default:
 		return "something"
 	}
 }
 
+// keep has the manager keep a snapshot.
+func (p *podProcess) keep(ctx context.Context, snapshot *operation.Snapshot) (*operation.SnapshotKept, error) {
+	return p.agent.Keep(ctx, snapshot)
+}
+
 // script runs operations in place of the CLI: as the site's story has it, and each that it is given on record.
-type script struct{ site *site }
+type script struct {
+	site *site
+	keep runner.Keep
+}
 
 func (r *script) Version() string     { return "3.200.0" }
 func (r *script) Trace(string) string { return "" }
@@ -158,22 +171,47 @@ func (r *script) Trace(string) string { return "" }
 // Run is an operation. It makes a resource, and ends when it is told to.
 func (r *script) Run(ctx context.Context, op *operation.Operation, report func(*operation.Progress)) *operation.Result {
 	started := timestamppb.Now()
-	fails := r.site.ran(op)
+	becomes := r.site.ran(op)
 	report(&operation.Progress{Uid: op.GetUid(), Name: op.GetName(), Started: started, Done: 1, Step: "creating urn:a"})
 	result := &operation.Result{
 		Uid: op.GetUid(), Name: op.GetName(), Started: started, Ended: timestamppb.Now(), PulumiVersion: r.Version(),
 		Outcome: operation.Outcome_SUCCEEDED, Reason: operation.ReasonSucceeded, Message: "done",
 		Project: &operation.ProjectInfo{Name: "demo", Runtime: "yaml"}, Changes: map[string]int32{"create": 1},
 	}
+	if becomes == isHeld {
+		<-ctx.Done()
+	}
+	result.Pending = r.findPending(ctx, op)
 	switch {
 	case ctx.Err() != nil:
 		result.Outcome, result.Reason, result.Message = operation.Outcome_CANCELED, operation.ReasonCanceled, "canceled"
-	case fails:
+	case becomes == failsSoon:
 		result.Outcome, result.Reason, result.Message = operation.Outcome_FAILED, operation.ReasonFailed, "urn:a: boom"
+	case becomes == isKilled:
+		result.Outcome, result.Reason, result.Message = operation.Outcome_INTERRUPTED, operation.ReasonAborted, "killed"
+		result.Interrupted = true
+		r.site.pending.Store(true)
 	case op.GetType() == operation.Type_UP:
 		result.Outputs = map[string]*operation.Output{"answer": {Json: []byte("42")}, "password": {Json: []byte(`"hunter2"`), Secret: true}}
 	}
 	return result
+}
+
+// findPending finds an operation pending where it is to look, and goes on when the manager has kept the state.
+func (r *script) findPending(ctx context.Context, op *operation.Operation) *operation.PendingOutcome {
+	if op.GetPendingPolicy() == operation.PendingPolicy_PENDING_UNLOOKED {
+		return nil
+	}
+	if !r.site.pending.Load() {
+		return &operation.PendingOutcome{Outcome: operation.PendingOutcome_NONE}
+	}
+	left := []*operation.PendingOperation{{Urn: "urn:a", Type: "creating"}}
+	kept, err := r.keep(ctx, &operation.Snapshot{Uid: op.GetUid(), Name: op.GetName(), Deployment: []byte("state"), Pending: left, Count: 1})
+	if err != nil || kept.GetRefused() != "" {
+		return &operation.PendingOutcome{Outcome: operation.PendingOutcome_FAILED, Message: kept.GetRefused()}
+	}
+	r.site.pending.Store(false)
+	return &operation.PendingOutcome{Outcome: operation.PendingOutcome_CLEARED}
 }
 
 // kubelet runs the pods of a site: it puts a pod on a node, starts its agent, and when the pod goes ends it first.

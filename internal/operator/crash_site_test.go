@@ -31,6 +31,7 @@ import (
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	"github.com/gantry-operator/gantry/internal/operation"
+	"github.com/gantry-operator/gantry/test/gitserver"
 )
 
 // site is a namespace with a manager of its own, and with all that a cluster would do there.
@@ -54,12 +55,18 @@ type site struct {
 	dir     string
 	// shut ends the manager that lives.
 	shut func()
+	// repository is a git repository, at url, with commit as its newest.
+	repository  *gitserver.Repository
+	url, commit string
+	// pending tells that an operation is pending in the state.
+	pending atomic.Bool
 
 	mu sync.Mutex
 	// runs are the operations that agents have begun, by the UID of their Update; told are those in their order.
-	runs  map[string]int
-	told  []string
-	fails int
+	runs map[string]int
+	told []string
+	// next is what becomes of the next operations; those after them succeed.
+	next  []course
 	known map[string]bool
 }
 
@@ -96,6 +103,7 @@ func newSite(t *testing.T, c *cluster, namespace string) *site {
 		t.Fatal(err)
 	}
 	c.createIn(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "default"}})
+	s.serveGit()
 	s.watch()
 	t.Cleanup(s.close)
 	return s
@@ -245,26 +253,46 @@ func (s *site) token(pod *corev1.Pod) (string, error) {
 	return request.Status.Token, err
 }
 
-// ran puts an operation on record, and says whether it is to fail.
-func (s *site) ran(op *operation.Operation) bool {
+// course is what becomes of an operation.
+type course string
+
+const (
+	succeeds  course = ""
+	failsSoon course = " fails"
+	// isHeld runs until it is canceled.
+	isHeld course = " is held"
+	// isKilled leaves a pending operation.
+	isKilled course = " is killed"
+)
+
+// ran puts an operation on record, and says what becomes of it.
+func (s *site) ran(op *operation.Operation) course {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.runs[op.GetUid()]++
-	fails := s.fails > 0
-	word := op.GetType().String()
-	if fails {
-		s.fails--
-		word += " fails"
+	becomes := succeeds
+	if len(s.next) > 0 {
+		becomes, s.next = s.next[0], s.next[1:]
 	}
-	s.told = append(s.told, word)
-	return fails
+	s.told = append(s.told, op.GetType().String()+string(becomes))
+	return becomes
 }
 
-// failNext has the next operations fail.
-func (s *site) failNext(count int) {
+// nextOnes says what becomes of the next operations.
+func (s *site) nextOnes(next ...course) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.fails = count
+	s.next = next
+}
+
+// untilHeld waits until an operation runs that ends only when it is told to.
+func (s *site) untilHeld() {
+	s.t.Helper()
+	eventually(s.t, "the operation is in its middle", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return slices.ContainsFunc(s.told, func(word string) bool { return strings.HasSuffix(word, string(isHeld)) })
+	})
 }
 
 // begun are the operations since the last time that this was asked.

@@ -29,11 +29,13 @@ func (s *site) state(name string) string {
 		fmt.Fprintf(&text, "%s\n", s.stateOf(object))
 	}
 	lines, times := strings.Split(text.String(), "\n"), regexp.MustCompile(`about [-0-9T:Z]+`)
+	snapshots := regexp.MustCompile(`-snapshot-[0-9a-f]+`)
 	for i := range lines {
 		for update, word := range updates {
 			lines[i] = strings.ReplaceAll(lines[i], update, word)
 		}
 		lines[i] = strings.ReplaceAll(lines[i], name, "<name>")
+		lines[i] = snapshots.ReplaceAllString(lines[i], "-snapshot-<update>")
 		lines[i] = times.ReplaceAllString(lines[i], "about <time>")
 	}
 	slices.Sort(lines)

@@ -2,6 +2,7 @@ package operator
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -35,7 +36,7 @@ type story struct {
 const stackName = "demo"
 
 func stories() map[string]story {
-	return map[string]story{
+	all := map[string]story{
 		"FirstDeploy": {
 			before: clean, tell: func(s *site) { s.make(stackOf()) }, ended: ready,
 			operations: []string{"UP"},
@@ -61,7 +62,7 @@ func stories() map[string]story {
 		},
 		"Failure": {
 			before: deployed, tell: func(s *site) {
-				s.failNext(2)
+				s.nextOnes(failsSoon, failsSoon)
 				s.edit(func(stack *pulumiv1.Stack) { stack.Spec.Refresh = !stack.Spec.Refresh })
 			}, ended: ready,
 			operations: []string{"UP fails", "UP fails", "UP"},
@@ -86,6 +87,9 @@ func stories() map[string]story {
 			deaths:     []string{"PATCH stacks/status", "PATCH updates", "PATCH updates/status", "DELETE statefulsets", "DELETE services", "POST pods"},
 		},
 	}
+	maps.Copy(all, middleStories())
+	maps.Copy(all, gitStories())
+	return all
 }
 
 // make creates objects in the site's namespace.
