@@ -69,7 +69,7 @@ e2e: cluster-up load load-examples load-languages bin/helm bin/flux-crds ## Run 
 	@touch .cluster/logs/audit.since
 	@$(call say,run the cluster tests)
 	@KUBECONFIG=$(EMBEDDED) GANTRY_E2E=1 PATH="$(CURDIR)/bin:$$PATH" \
-		go test ./test/e2e/... -count=1 -timeout $(E2E_TIMEOUT) -v -run '$(E2E_RUN)'
+		go test -p 1 ./test/e2e/... ./test/docs/ -count=1 -timeout $(E2E_TIMEOUT) -v -run '$(E2E_RUN)'
 
 .PHONY: rbac
 rbac: ## Compare what the manager asked the API server for since the last `make e2e` began with what it is granted

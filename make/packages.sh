@@ -21,6 +21,7 @@ needed=(
 	/usr/sbin/sshd:openssh-server
 	/usr/bin/npm:npm
 	/usr/bin/promtool:prometheus
+	/usr/bin/jq:jq
 )
 missing=()
 for pair in "${needed[@]}"; do

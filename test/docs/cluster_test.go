@@ -1,0 +1,241 @@
+package docs
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/gantry-operator/gantry/test/e2e/stage"
+	"github.com/gantry-operator/gantry/test/gitserver"
+)
+
+const (
+	// patience is how long the commands of a page may take together.
+	patience = 4 * time.Minute
+	// publicHost is the git host that pages name; a page that says `with git` finds one there.
+	publicHost = "git.example.com"
+	// gitToken is what the host wants to see, and what the commands of a page have in $TOKEN.
+	gitToken = "a-token-of-the-page"
+)
+
+// TestPages tells each page as a story on the cluster: its commands in one shell, in their order.
+func TestPages(t *testing.T) {
+	kubeconfig := os.Getenv("KUBECONFIG")
+	if os.Getenv("GANTRY_E2E") != "1" || kubeconfig == "" {
+		t.Skip("SKIPPED: no cluster, so no command of the pages is run. Set GANTRY_E2E=1 and KUBECONFIG, or run `make e2e`.")
+	}
+	s, err := stage.Connect(t.Context(), kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for page, blocks := range pages(t) {
+		if !slices.ContainsFunc(blocks, block.runs) {
+			continue
+		}
+		t.Run(page, func(t *testing.T) {
+			t.Parallel()
+			n := begin(t, s)
+			tell(t, n, blocks, kubeconfig)
+		})
+	}
+}
+
+// runs tells whether a block is commands to run.
+func (b block) runs() bool { return b.language == "sh" && b.notRun == "" }
+
+// begin makes an empty namespace for a page.
+func begin(t *testing.T, s *stage.Stage) *stage.Namespace {
+	t.Helper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		GenerateName: "page-", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
+	}}
+	if err := s.Client.Create(t.Context(), namespace); err != nil {
+		t.Fatal(err)
+	}
+	n := &stage.Namespace{Stage: s, Name: namespace.Name}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if t.Failed() {
+			var dump bytes.Buffer
+			n.Dump(ctx, &dump)
+			t.Logf("namespace %s when the page failed:\n%s", n.Name, dump.String())
+		}
+		if err := n.Leave(ctx); err != nil {
+			t.Errorf("cleaning up: %v", err)
+		}
+	})
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: n.Name, Name: "default"}}
+	if err := s.Until(t.Context(), account, "to be made", func() bool { return true }); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// session is what the commands of a page find.
+type session struct {
+	folder string
+	// replace are words of the page and what stands for them here.
+	replace *strings.Replacer
+}
+
+// tell runs the commands of a page and looks at what they print.
+func tell(t *testing.T, n *stage.Namespace, blocks []block, kubeconfig string) {
+	t.Helper()
+	s := session{folder: t.TempDir(), replace: strings.NewReplacer()}
+	s.checkout(t)
+	s.useNamespace(t, kubeconfig, n.Name)
+	if slices.ContainsFunc(blocks, func(b block) bool { return b.git }) {
+		s.git(t, n)
+	}
+	var script strings.Builder
+	script.WriteString("set -eu -o pipefail\ncd \"$PAGE\"\n")
+	for i, b := range blocks {
+		if b.file != "" {
+			s.write(t, b.file, b.text)
+		}
+		if b.runs() {
+			s.write(t, fmt.Sprintf(".block-%d", i), b.text)
+			fmt.Fprintf(&script, "echo %d >.current; . ./.block-%d >.output-%d 2>&1\n", i, i, i)
+		}
+	}
+	s.write(t, ".script", script.String())
+	s.run(t, n, blocks)
+	s.compare(t, blocks)
+}
+
+func (s session) write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(s.folder, name), []byte(s.replace.Replace(text)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s session) read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.folder, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// checkout lets the folder of the session look like one of the repository.
+func (s session) checkout(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"charts", "config", "dist"} {
+		path, err := filepath.Abs(filepath.Join(root, name))
+		if err == nil {
+			err = os.Symlink(path, filepath.Join(s.folder, name))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// useNamespace makes a kubeconfig whose commands go to the page's namespace.
+func (s session) useNamespace(t *testing.T, kubeconfig, namespace string) {
+	t.Helper()
+	config, err := clientcmd.LoadFromFile(kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Contexts[config.CurrentContext].Namespace = namespace
+	if err := clientcmd.WriteToFile(*config, filepath.Join(s.folder, ".kubeconfig")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// git starts the host that the page names, with a repository of a program, and puts its authority where a person would have it.
+func (s *session) git(t *testing.T, n *stage.Namespace) {
+	t.Helper()
+	host, err := n.StartGitHost(t.Context(), "git")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := gitserver.Text("name: greeting\nruntime: yaml\nconfig: {name: {type: string, default: world}}\noutputs: {greeting: \"Hello, ${name}!\"}\n")
+	err = host.Create("team/infra")
+	if err == nil {
+		_, err = host.Commit("team/infra", "main", gitserver.Files{"greeting/Pulumi.yaml": program})
+	}
+	if err == nil {
+		err = host.Protect("team/infra", gitserver.Auth{Password: gitToken})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write(t, "ca.crt", host.CA)
+	s.replace = strings.NewReplacer("https://"+publicHost, strings.TrimSuffix(host.URLOf("x"), "/x.git"))
+}
+
+// run runs the commands, and tells which failed.
+func (s session) run(t *testing.T, n *stage.Namespace, blocks []block) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	programs, err := filepath.Abs(filepath.Join(root, "bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(ctx, "bash", filepath.Join(s.folder, ".script"))
+	command.WaitDelay = 5 * time.Second
+	command.Env = []string{
+		"PATH=" + programs + ":" + os.Getenv("PATH"), "HOME=" + s.folder, "PAGE=" + s.folder,
+		"KUBECONFIG=" + filepath.Join(s.folder, ".kubeconfig"), "TOKEN=" + gitToken, "NAMESPACE=" + n.Name, "LC_ALL=C.UTF-8",
+	}
+	began := time.Now()
+	said, err := command.CombinedOutput()
+	t.Logf("the commands took %s", time.Since(began).Round(time.Second))
+	if err == nil {
+		return
+	}
+	var at int
+	if _, scanned := fmt.Sscan(s.read(t, ".current"), &at); scanned != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	t.Fatalf("%s fails (%v):\n%s\nand printed\n%s%s", blocks[at], err, blocks[at].text, s.read(t, fmt.Sprintf(".output-%d", at)), said)
+}
+
+// compare looks for what pages show as the output of the commands before.
+func (s session) compare(t *testing.T, blocks []block) {
+	t.Helper()
+	printed := ""
+	for i, b := range blocks {
+		switch {
+		case b.runs():
+			printed = s.read(t, fmt.Sprintf(".output-%d", i))
+		case b.as == "output" && b.notRun == "":
+			if missing := firstMissing(printed, s.replace.Replace(b.text)); missing != "" {
+				t.Errorf("%s: %q is not in what the commands before have printed:\n%s", b, missing, printed)
+			}
+		}
+	}
+}
+
+// firstMissing is the first line of what is shown that was not printed after those before it. Spaces do not count.
+func firstMissing(printed, shown string) string {
+	lines := strings.Split(printed, "\n")
+	for line := range strings.Lines(shown) {
+		words := strings.Join(strings.Fields(line), " ")
+		pattern := regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(words), "…", ".*") + "$")
+		found := slices.IndexFunc(lines, func(l string) bool { return pattern.MatchString(strings.Join(strings.Fields(l), " ")) })
+		if found < 0 {
+			return words
+		}
+		lines = lines[found+1:]
+	}
+	return ""
+}

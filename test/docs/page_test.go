@@ -1,0 +1,184 @@
+// Package docs owns the proof that what the pages show works. Every fenced block of README.md and docs/**/*.md is executed or
+// validated, according to its language:
+//
+//   - yaml with kinds is created on a real API server, which refuses unknown fields and what breaks a rule;
+//   - sh runs on the embedded cluster: a page is one session of a shell, in a namespace of its own;
+//   - json is parsed, go is parsed, text is for people.
+//
+// A comment before a block says what is not to be seen from it: `<!-- test: WORDS -->`, where the words are
+//
+//   - `not run: REASON`: the block cannot run here. It is parsed, and how many there are is bounded;
+//   - `file NAME`: the block is a file of that name for the commands of the page, beside what else it is;
+//   - `part of KIND PATH`: yaml that belongs at a path of an object, such as `part of Stack spec`;
+//   - `values`, `kustomization`, `prometheus`: yaml of Helm for our chart, of kustomize, of Prometheus;
+//   - `output`: what the commands before have printed, line by line, but for spaces; … stands for anything;
+//   - `with git`: the page's commands find a git host at git.example.com.
+//
+// Several are separated by semicolons.
+package docs
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const root = "../.."
+
+// block is a fenced block of a page.
+type block struct {
+	page     string
+	line     int
+	language string
+	directive
+	text string
+}
+
+func (b block) String() string { return fmt.Sprintf("%s:%d", b.page, b.line) }
+
+// directive is what the comment before a block says.
+type directive struct {
+	notRun, file, kind, path string
+	// as is how the text is to be understood: values, kustomization, prometheus, output, or by itself.
+	as  string
+	git bool
+}
+
+// parse reads the blocks of a page, and tells what is wrong with them.
+func parse(page, text string) (blocks []block, problems []string) {
+	fence := regexp.MustCompile("^( *)(```+|~~~+)(.*)$")
+	comment := regexp.MustCompile(`^ *<!-- test: (.*) -->$`)
+	var open *block
+	var indent, end, said string
+	for i, line := range strings.Split(text, "\n") {
+		at := fmt.Sprintf("%s:%d: ", page, i+1)
+		match := fence.FindStringSubmatch(line)
+		switch {
+		case open != nil && strings.TrimSpace(line) == end:
+			blocks, open = append(blocks, *open), nil
+		case open != nil:
+			open.text += strings.TrimPrefix(line, indent) + "\n"
+		case match != nil:
+			words, err := parseDirective(said)
+			if err != nil {
+				problems = append(problems, at+err.Error())
+			}
+			indent, end, said = match[1], match[2], ""
+			open = &block{page: page, line: i + 1, language: strings.TrimSpace(match[3]), directive: words}
+			if problem := open.problem(); problem != "" {
+				problems = append(problems, at+problem)
+			}
+		case comment.MatchString(line):
+			said = comment.FindStringSubmatch(line)[1]
+		case strings.TrimSpace(line) != "" && said != "":
+			problems, said = append(problems, at+"the comment before is of no block"), ""
+		}
+	}
+	if open != nil {
+		problems = append(problems, fmt.Sprintf("%s: the block has no end", open))
+	}
+	return blocks, problems
+}
+
+func parseDirective(said string) (directive, error) {
+	d := directive{}
+	for said != "" {
+		var word string
+		if reason, isReason := strings.CutPrefix(said, "not run: "); isReason {
+			d.notRun = reason
+			return d, nil
+		}
+		word, said, _ = strings.Cut(said, "; ")
+		fields := strings.Fields(word)
+		switch {
+		case word == "values" || word == "kustomization" || word == "prometheus" || word == "output":
+			d.as = word
+		case word == "with git":
+			d.git = true
+		case len(fields) == 2 && fields[0] == "file":
+			d.file = fields[1]
+		case len(fields) == 4 && fields[0] == "part" && fields[1] == "of":
+			d.as, d.kind, d.path = "part", fields[2], fields[3]
+		default:
+			return d, fmt.Errorf("nobody knows what %q means before a block", word)
+		}
+	}
+	return d, nil
+}
+
+// problem is what is wrong with the language of a block, or with its directive in that language.
+func (b block) problem() string {
+	takes := map[string][]string{
+		"yaml": {"", "values", "kustomization", "prometheus", "part", "output"},
+		"json": {"", "output"},
+		"text": {"", "output"},
+		"sh":   {""},
+		"go":   {""},
+	}
+	switch as, known := takes[b.language]; {
+	case b.language == "":
+		return "the block has no language: one of yaml, sh, json, go and text"
+	case !known:
+		return fmt.Sprintf("the language %q is not one of yaml, sh, json, go and text", b.language)
+	case !slices.Contains(as, b.as):
+		return fmt.Sprintf("%q means nothing before %s", b.as, b.language)
+	case b.file != "" && filepath.Base(b.file) != b.file:
+		return "a file has a name, and no folder"
+	}
+	return ""
+}
+
+// TestEveryBlockIsKnown shows that somebody looks at each block.
+func TestEveryBlockIsKnown(t *testing.T) {
+	_, problems := read(t)
+	for _, problem := range problems {
+		t.Error(problem)
+	}
+}
+
+// pages are all blocks of the documentation, by page.
+func pages(t *testing.T) map[string][]block {
+	t.Helper()
+	found, _ := read(t)
+	return found
+}
+
+// read reads README.md and the pages below docs, and tells what is wrong with their blocks.
+func read(t *testing.T) (found map[string][]block, problems []string) {
+	t.Helper()
+	found = map[string][]block{}
+	page := func(path string) error {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		blocks, wrong := parse(name, string(text))
+		found[name], problems = blocks, append(problems, wrong...)
+		return nil
+	}
+	visit := func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || filepath.Ext(path) != ".md" {
+			return err
+		}
+		return page(path)
+	}
+	if err := filepath.WalkDir(filepath.Join(root, "docs"), visit); err != nil {
+		t.Fatal(err)
+	}
+	if err := page(filepath.Join(root, "README.md")); err != nil {
+		t.Fatal(err)
+	}
+	if len(found) < 10 {
+		t.Fatalf("only %d pages are found: the search is broken", len(found))
+	}
+	return found, problems
+}
