@@ -1,5 +1,6 @@
 // Package conditions owns the shapes that the conditions of every kind take, so that kstatus, Helm, Argo CD and
-// kubectl wait read them alike: an object is ready, or reconciling, or stalled, and never two of these.
+// kubectl wait read them alike: an object is ready, or reconciling, or stalled, and never two of these. One that a person
+// suspended may be none of these.
 package conditions
 
 import (
@@ -24,7 +25,10 @@ const (
 	reasonStalled    = "NotReadyStalled"
 )
 
-// State is one of the three shapes, made by Ready, Reconciling or Stalled.
+// kindSuspended is the state that no condition but Ready tells of.
+const kindSuspended = "Suspended"
+
+// State is one of the shapes, made by Ready, Reconciling, Stalled or Suspended.
 type State struct {
 	kind            string
 	reason, message string
@@ -45,11 +49,19 @@ func Stalled(reason, message string) State {
 	return State{autov1alpha1.ConditionTypeStalled, reason, message}
 }
 
+// Suspended says that the object is not as its spec asks, and that nothing is done about that, since a person wants it so.
+func Suspended(reason, message string) State {
+	return State{kindSuspended, reason, message}
+}
+
 // IsReady tells whether the state is Ready.
 func (s State) IsReady() bool { return s.kind == autov1alpha1.ConditionTypeReady }
 
 // IsStalled tells whether the state is Stalled.
 func (s State) IsStalled() bool { return s.kind == autov1alpha1.ConditionTypeStalled }
+
+// IsSuspended tells whether the state is Suspended.
+func (s State) IsSuspended() bool { return s.kind == kindSuspended }
 
 // Reason is the state's reason.
 func (s State) Reason() string { return s.reason }
@@ -65,6 +77,8 @@ func (s State) Conditions(generation int64) []metav1.Condition {
 	switch s.kind {
 	case autov1alpha1.ConditionTypeReady:
 		return []metav1.Condition{condition(s.kind, metav1.ConditionTrue, s.reason, s.message)}
+	case kindSuspended:
+		return []metav1.Condition{condition(autov1alpha1.ConditionTypeReady, metav1.ConditionFalse, s.reason, s.message)}
 	case autov1alpha1.ConditionTypeStalled:
 		return []metav1.Condition{
 			condition(autov1alpha1.ConditionTypeReady, metav1.ConditionFalse, reasonStalled, "reconciliation is stalled"),

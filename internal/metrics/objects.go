@@ -86,9 +86,9 @@ func (o *Objects) created(object client.Object, kind schema.GroupVersionKind) pr
 		object.GetName(), object.GetNamespace(), kind.Group, kind.Version, kind.Kind)
 }
 
-// failing tells whether the Stack's last update failed.
+// failing tells whether the Stack's last update failed, unless a person has suspended it.
 func failing(stack *pulumiv1.Stack) bool {
-	return stack.Status.LastUpdate != nil && stack.Status.LastUpdate.State == pulumiv1.FailedStackState
+	return !stack.Spec.Suspend && stack.Status.LastUpdate != nil && stack.Status.LastUpdate.State == pulumiv1.FailedStackState
 }
 
 // is tells whether a condition of the Stack is True.

@@ -51,14 +51,14 @@ const twin = "twin"
 
 // ofTwin is the incident that the number of a "twin" stands for.
 func ofTwin(n int) incident {
-	kinds := []string{"create", "end", "delete", "create", "end", "edit", "ask", "kill", "end", "oom"}
+	kinds := []string{"create", "end", "delete", "create", "end", "edit", "ask", "kill", "end", "oom", "suspend", "cancel"}
 	return incident{kinds[n%len(kinds)], n / len(kinds) * len(stackNames()), twin}
 }
 
 // weights are all kinds of incidents, and how often each of them happens.
 func weights() map[string]int {
 	return map[string]int{
-		"edit": 4, "ask": 3, "unask": 1, "abandon": 1, "doom": 1, "push": 5, "rotate": 1, "away": 1, "deny": 1, "back": 3, "lose": 1,
+		"edit": 4, "suspend": 4, "cancel": 3, "ask": 3, "unask": 1, "abandon": 1, "doom": 1, "push": 5, "rotate": 1, "away": 1, "deny": 1, "back": 3, "lose": 1,
 		"pass": 12, "end": 12, "program": 4, "drop": 2, "delete": 2, "create": 2, "undo": 1,
 		"restart": 1, "crash": 3, "meanwhile": 4, "order": 1,
 		"twin": 5, "kill": 2, "evict": 1, "oom": 2, "cut": 1, "mend": 2, "clear": 1,
@@ -96,7 +96,7 @@ func (w *world) happen(e incident) {
 		w.doom()
 	case "twin":
 		w.happen(ofTwin(e.n))
-	case "edit", "ask", "unask", "delete", "undo", "abandon":
+	case "edit", "suspend", "cancel", "ask", "unask", "delete", "undo", "abandon":
 		w.user(e)
 	default:
 		w.trouble(e)
@@ -176,14 +176,33 @@ func (w *world) user(e incident) {
 			edit(stack, e.which())
 		case "undo":
 			stack.Spec.DestroyOnFinalize = !stack.Spec.DestroyOnFinalize
+		case "suspend": // or resume
+			stack.Spec.Suspend = !stack.Spec.Suspend
+		case "cancel":
+			annotate(stack, pulumiv1.AnnotationCancelRequest, strconv.Itoa(e.which()%8))
 		case "ask":
-			stack.Annotations = map[string]string{pulumiv1.AnnotationReconciliationRequest: strconv.Itoa(e.which() % 8)}
+			stack.Annotations = asks(e.which())
 		case "unask":
 			stack.Annotations = nil
 		case "abandon":
 			stack.Annotations = map[string]string{pulumiv1.AnnotationAbandon: "true"}
 		}
 	})
+}
+
+// asks are the annotations by which a run is asked for: ours, Flux's, or both at once.
+func asks(n int) map[string]string {
+	ours, flux := pulumiv1.AnnotationReconciliationRequest, pulumiv1.AnnotationRequestedAt
+	value := strconv.Itoa(n / 4 % 4)
+	return []map[string]string{{ours: value}, {flux: value}, {ours: value, flux: value}, {ours: value}}[n%4]
+}
+
+// annotate adds an annotation to those that there are.
+func annotate(stack *pulumiv1.Stack, name, value string) {
+	if stack.Annotations == nil {
+		stack.Annotations = map[string]string{}
+	}
+	stack.Annotations[name] = value
 }
 
 // edit changes the spec of a Stack.

@@ -44,16 +44,17 @@ func (w *world) checkStack(stack *pulumiv1.Stack) {
 		if !going && (last == nil || last.State != pulumiv1.SucceededStackState || last.Generation != stack.Generation) {
 			w.fail("%s is Ready, and its record is %+v", stack.Name, last)
 		}
-		if stack.Spec.ContinueResyncOnCommitMatch && !w.hasFuture(stack) {
+		if stack.Spec.ContinueResyncOnCommitMatch && !stack.Spec.Suspend && !w.hasFuture(stack) {
 			w.fail("%s is Ready and never run again, although it is asked to be", stack.Name)
 		}
 	case stalled != nil && going && (stalled.Reason == pulumiv1.ReasonUpdateFailed):
 		w.fail("the destroy of %s is given up: %s", stack.Name, stalled.Message)
 	case stalled != nil:
+	case on(stack, pulumiv1.ConditionTypeSuspended): // a person has to resume it
 	case !w.hasFuture(stack):
 		w.fail("%s waits for nothing: %s", stack.Name, describe(stack))
 	}
-	if update := w.current(client.ObjectKeyFromObject(stack)); going && update != nil && update.DeletionTimestamp == nil {
+	if update := w.current(client.ObjectKeyFromObject(stack)); going && update != nil && update.DeletionTimestamp == nil && !stack.Spec.Suspend {
 		if d := w.operations[update.UID]; d.begun && !d.ended && d.kind != autov1alpha1.DestroyUpdate {
 			w.fail("%s %s runs on although the Stack %s goes", d.kind, d.name, stack.Name)
 		}
@@ -89,7 +90,7 @@ func (w *world) hasFuture(stack *pulumiv1.Stack) bool {
 		if stack.DeletionTimestamp != nil {
 			break // they do not matter any more
 		}
-		if w.store.get(types.NamespacedName{Namespace: stack.Namespace, Name: p.Name}, other) != nil || other.DeletionTimestamp != nil || !on(other, autov1alpha1.ConditionTypeReady) {
+		if w.store.get(types.NamespacedName{Namespace: stack.Namespace, Name: p.Name}, other) != nil || other.DeletionTimestamp != nil || other.Spec.Suspend || !on(other, autov1alpha1.ConditionTypeReady) {
 			return true
 		}
 	}
@@ -138,6 +139,9 @@ func (w *world) finale() {
 	w.heal()
 	w.pass(3 * time.Hour)
 	w.check()
+	w.demand()
+	w.pass(3 * time.Hour)
+	w.check()
 	for _, object := range w.store.all("Stack") {
 		stack := object.(*pulumiv1.Stack)
 		waits := slices.ContainsFunc(stack.Spec.Prerequisites, func(p pulumiv1.PrerequisiteRef) bool { return !w.ready(p.Name) })
@@ -175,8 +179,25 @@ func (w *world) busy(stack *pulumiv1.Stack) bool {
 	return stack.Spec.ContinueResyncOnCommitMatch && stack.Status.CurrentUpdate != nil
 }
 
-// heal makes the world well again.
+// demand has run again what a person had canceled.
+func (w *world) demand() {
+	for _, object := range w.store.all("Stack") {
+		if object.(*pulumiv1.Stack).Status.Canceled != nil {
+			w.store.edit("Stack", client.ObjectKeyFromObject(object), func(object client.Object) {
+				annotate(object.(*pulumiv1.Stack), pulumiv1.AnnotationReconciliationRequest, "demanded")
+			})
+		}
+	}
+}
+
+// heal makes the world well again, and has its people mean well.
 func (w *world) heal() {
+	for _, object := range w.store.all("Stack") {
+		w.store.edit("Stack", client.ObjectKeyFromObject(object), func(object client.Object) {
+			object.(*pulumiv1.Stack).Spec.Suspend = false
+			delete(object.GetAnnotations(), pulumiv1.AnnotationCancelRequest)
+		})
+	}
 	w.next, w.nextAt, w.dieAt = nil, 0, 0
 	clear(w.programs)
 	w.host.say(-1, nil)

@@ -50,6 +50,14 @@ type life struct {
 	noted map[string]bool
 	// record is the last one seen.
 	record *pulumiv1.LastUpdate
+	// may is the Update that may begin, or go on, while the Stack is suspended.
+	may string
+	// canceled is the Stack as it was when an operation of it was to be canceled; nil if nothing is held back for that.
+	canceled *pulumiv1.Stack
+	// lost is the operation that was canceled elsewhere, and whose end may never have been seen.
+	lost *deed
+	// handled is the request in Flux's annotation that was answered last.
+	handled string
 	// failures is how often in a row the same failed, attempts how often of these by its own fault.
 	failures, attempts int64
 }
@@ -81,7 +89,41 @@ func (w *world) witnessStack(before, after client.Object) {
 		}
 		return
 	}
-	w.witnessRecord(l, after.(*pulumiv1.Stack).Status.LastUpdate)
+	now := after.(*pulumiv1.Stack)
+	w.witnessWill(was, now, l)
+	same := l.handled == now.Status.LastHandledReconcileAt
+	l.handled = now.Status.LastHandledReconcileAt
+	w.witnessRecord(l, now.Status.LastUpdate, same)
+}
+
+// witnessWill: once it is on record that a Stack is suspended, no operation of it begins that was not under way by then; and
+// once it is on record that one is to be canceled, the next one has a reason that came later.
+func (w *world) witnessWill(was, now *pulumiv1.Stack, l *life) {
+	current := now.Status.CurrentUpdate
+	if rests := on(now, pulumiv1.ConditionTypeSuspended); rests && !on(was, pulumiv1.ConditionTypeSuspended) {
+		l.may = ""
+		if current != nil {
+			l.may = current.Name
+		}
+	} else if rests && current != nil && current.Name != l.may {
+		w.fail("%s of %s comes while that is suspended", current.Name, l.name)
+	}
+	canceled, before := now.Status.Canceled, was.Status.Canceled
+	switch {
+	case canceled != nil && (before == nil || *before != *canceled):
+		l.canceled = now.DeepCopy()
+	case canceled == nil && before != nil && current != nil && current.Name != before.Update:
+		then := l.canceled
+		last := now.Status.LastUpdate
+		another := func(annotation string) bool {
+			value := now.Annotations[annotation]
+			return value != "" && value != then.Annotations[annotation]
+		}
+		if now.Generation == then.Generation && !another(pulumiv1.AnnotationReconciliationRequest) && !another(pulumiv1.AnnotationRequestedAt) &&
+			(last == nil || last.LastAttemptedCommit == current.Commit) {
+			w.fail("%s of %s comes after %s was canceled, and nobody asked for it", current.Name, l.name, before.Update)
+		}
+	}
 }
 
 // witnessRelease: a Stack is let go only when what it made is destroyed, or kept on purpose.
@@ -98,7 +140,7 @@ func (w *world) witnessRelease(stack *pulumiv1.Stack, l *life) {
 }
 
 // witnessRecord: a record never goes back, tells the truth, and counts what failed.
-func (w *world) witnessRecord(l *life, now *pulumiv1.LastUpdate) {
+func (w *world) witnessRecord(l *life, now *pulumiv1.LastUpdate, sameRequest bool) {
 	was := l.record
 	switch {
 	case now == nil || now.State == "":
@@ -116,7 +158,7 @@ func (w *world) witnessRecord(l *life, now *pulumiv1.LastUpdate) {
 	if was == nil || was.Name != now.Name {
 		l.noted[now.Name] = true
 		w.witnessEnd(now)
-		w.count(l, now)
+		w.count(l, now, sameRequest)
 	}
 	l.record = now.DeepCopy()
 }
@@ -150,9 +192,9 @@ func (w *world) byName(name string) *deed {
 }
 
 // count: failures in a row of the same are counted one by one, and those of them that are the program's own.
-func (w *world) count(l *life, now *pulumiv1.LastUpdate) {
+func (w *world) count(l *life, now *pulumiv1.LastUpdate, sameRequest bool) {
 	was := l.record
-	same := was != nil && was.State == now.State && was.Generation == now.Generation && was.ReconcileRequest == now.ReconcileRequest &&
+	same := sameRequest && was != nil && was.State == now.State && was.Generation == now.Generation && was.ReconcileRequest == now.ReconcileRequest &&
 		was.LastAttemptedCommit == now.LastAttemptedCommit
 	for name, digest := range now.Inputs {
 		same = same && (was.Inputs[name] == "" || was.Inputs[name] == digest)
@@ -199,6 +241,9 @@ func (w *world) witnessUpdate(before, after client.Object) {
 		if d.begun && !d.ended {
 			w.fail("the Update %s is gone while its operation runs", d.name)
 		}
+		if l := w.lives[d.stack]; l != nil && was.Namespace == elsewhere && was.DeletionTimestamp != nil {
+			l.lost = d // nothing keeps it there until it is on record
+		}
 		return
 	}
 	now := after.(*autov1alpha1.Update)
@@ -241,12 +286,28 @@ func (w *world) begins(a *agent, e *entry) {
 		}
 	}
 	w.beginsApart(d, l)
-	if l.last != nil && !l.noted[l.last.name] {
+	w.beginsWanted(d, l)
+	if l.last != nil && l.last != l.lost && !l.noted[l.last.name] {
 		w.fail("%s %s begins, and %s %s was never on record", d.kind, d.name, l.last.kind, l.last.name)
 	}
 	d.begun, d.pod, l.last = true, a.pod, d
 	if d.kind == autov1alpha1.UpUpdate {
 		l.applied, l.destroyed = true, false
+	}
+}
+
+// beginsWanted: nothing begins for a Stack of which it is on record that it is suspended, but what was under way by then; nor after
+// a cancel request that is on record and not taken back by something that came later.
+func (w *world) beginsWanted(d *deed, l *life) {
+	stack := &pulumiv1.Stack{}
+	if w.store.get(l.name, stack) != nil || stack.UID != d.stack {
+		return
+	}
+	if on(stack, pulumiv1.ConditionTypeSuspended) && d.name != l.may {
+		w.fail("%s %s begins while %s is suspended", d.kind, d.name, l.name)
+	}
+	if canceled := stack.Status.Canceled; canceled != nil && canceled.Update != d.name {
+		w.fail("%s %s begins after %s was canceled", d.kind, d.name, canceled.Update)
 	}
 }
 

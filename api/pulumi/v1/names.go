@@ -7,6 +7,13 @@ const (
 	// AnnotationReconciliationRequest on a Stack asks for one run per new value that is not empty.
 	AnnotationReconciliationRequest = "pulumi.com/reconciliation-request"
 
+	// AnnotationRequestedAt on a Stack is Flux's word for the same. A new value of either asks for one run; new values of both
+	// that come together ask for one.
+	AnnotationRequestedAt = "reconcile.fluxcd.io/requestedAt"
+
+	// AnnotationCancelRequest on a Stack, with a value that was not seen before, cancels the update that is under way then.
+	AnnotationCancelRequest = "pulumi.com/cancel-request"
+
 	// AnnotationAbandon on a Stack that is being deleted, with the value "true", releases it without a destroy. What it made
 	// is left behind, and an event and the manager's log say what that is.
 	AnnotationAbandon = "pulumi.com/abandon"
@@ -27,6 +34,9 @@ const (
 // ConditionTypeSourceStale is True, and present, only while the source cannot be reached and the last revision that is
 // known of it goes on being used. Its reason is SourceUnavailable.
 const ConditionTypeSourceStale = "SourceStale"
+
+// ConditionTypeSuspended is True, and present, only while spec.suspend is. Its reason is Suspended.
+const ConditionTypeSuspended = "Suspended"
 
 // Reasons of a Stack's conditions.
 const (
@@ -64,10 +74,16 @@ const (
 	ReasonStackInUse = "StackInUse"
 	// ReasonUpdateFailed with Stalled=True: the update failed as often as it is tried.
 	ReasonUpdateFailed = "UpdateFailed"
+	// ReasonUpdateCanceled with Stalled=True: a person had the update canceled, and nothing runs before something changes.
+	ReasonUpdateCanceled = "UpdateCanceled"
 	// ReasonResourceProtected with Stalled=True: the Stack goes and has a resource that is protected from being deleted.
 	ReasonResourceProtected = "ResourceProtected"
 	// ReasonNamespaceTerminating with Stalled=True: the namespace goes and no pod can destroy the stack in it.
 	ReasonNamespaceTerminating = "NamespaceTerminating"
+
+	// ReasonSuspended with Suspended=True; and with Ready=False, where the stack is not in line with its spec: nothing is done
+	// about that before the Stack is resumed.
+	ReasonSuspended = "Suspended"
 )
 
 // Reasons of a Stack's events.
@@ -92,6 +108,8 @@ const (
 	EventStackLockHealed = "StackLockHealed"
 	// EventPendingOperations: an update met operations that an interrupted one left pending in the state.
 	EventPendingOperations = "PendingOperations"
+	// EventCancelRequested: a person asked for the update under way to be canceled.
+	EventCancelRequested = "CancelRequested"
 	// EventWorkspaceDeleted: the Workspace was reclaimed.
 	EventWorkspaceDeleted = "WorkspaceDeleted"
 )

@@ -30,4 +30,7 @@ type PendingOperationsRecord struct {
 	// reconcileRequest that the update answered.
 	// +optional
 	ReconcileRequest string `json:"reconcileRequest,omitempty"`
+	// requestedAt is the value of reconcile.fluxcd.io/requestedAt that the update answered.
+	// +optional
+	RequestedAt string `json:"requestedAt,omitempty"`
 }

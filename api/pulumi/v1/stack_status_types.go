@@ -69,6 +69,9 @@ type LastUpdate struct {
 	// source that was tried last.
 	// +optional
 	Source *SourceRecord `json:"source,omitempty"`
+	// specDigest stands for the spec that was run, but for suspend.
+	// +optional
+	SpecDigest string `json:"specDigest,omitempty"`
 }
 
 // Succeeded is when the last success was recorded, also in a record from before it was kept apart; zero if none is known.
@@ -124,6 +127,31 @@ type CurrentUpdate struct {
 	// source that the update runs.
 	// +optional
 	Source *SourceRecord `json:"source,omitempty"`
+	// requestedAt is the value of reconcile.fluxcd.io/requestedAt that the update answers.
+	// +optional
+	RequestedAt string `json:"requestedAt,omitempty"`
+	// specDigest stands for the spec that is run, but for suspend.
+	// +optional
+	SpecDigest string `json:"specDigest,omitempty"`
+}
+
+// Cancellation is a cancel request that met an update under way. Until something of it is otherwise, nothing is run.
+type Cancellation struct {
+	// request is the value of pulumi.com/cancel-request.
+	// +optional
+	Request string `json:"request,omitempty"`
+	// update is the name of the Update that was under way.
+	// +optional
+	Update string `json:"update,omitempty"`
+	// specDigest stands for the spec at that time, but for suspend.
+	// +optional
+	SpecDigest string `json:"specDigest,omitempty"`
+	// reconcileRequest is the reconcile request that there was at that time.
+	// +optional
+	ReconcileRequest string `json:"reconcileRequest,omitempty"`
+	// requestedAt is the value of reconcile.fluxcd.io/requestedAt at that time.
+	// +optional
+	RequestedAt string `json:"requestedAt,omitempty"`
 }
 
 // StackStatus is what the stack controller saw and did.
@@ -145,6 +173,16 @@ type StackStatus struct {
 	// observedReconcileRequest is the request that was seen last.
 	// +optional
 	ObservedReconcileRequest string `json:"observedReconcileRequest,omitempty"`
+	// lastHandledReconcileAt is the value of reconcile.fluxcd.io/requestedAt that was answered last: the update that it asked
+	// for has ended.
+	// +optional
+	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`
+	// observedCancelRequest is the cancel request that was seen last.
+	// +optional
+	ObservedCancelRequest string `json:"observedCancelRequest,omitempty"`
+	// canceled is what a person had canceled last; absent once something was run after it.
+	// +optional
+	Canceled *Cancellation `json:"canceled,omitempty"`
 	// currentUpdate is the update under way.
 	// +optional
 	CurrentUpdate *CurrentUpdate `json:"currentUpdate,omitempty"`
@@ -173,7 +211,7 @@ type StackStatus struct {
 	// sourceUnavailable; run where none kept an update from running. It is for people to read and changes with versions.
 	// +optional
 	Decision string `json:"decision,omitempty"`
-	// conditions are Ready, Reconciling and Stalled.
+	// conditions are Ready, Reconciling and Stalled, and those that say something beside the state.
 	// +listType=map
 	// +listMapKey=type
 	// +optional

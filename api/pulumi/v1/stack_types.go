@@ -152,6 +152,11 @@ type StackSpec struct {
 	// +optional
 	PendingOperations autov1alpha1.PendingOperationsPolicy `json:"pendingOperations,omitempty"`
 
+	// suspend, while it is true, has no operation begin, and the source not followed. What runs goes on to its end. A Stack that
+	// is deleted is not destroyed before it is resumed.
+	// +optional
+	Suspend bool `json:"suspend,omitempty"`
+
 	// kubeconfig says which cluster the Kubernetes provider talks to. Default: the cluster the stack's
 	// pod runs in, as the stack's ServiceAccount.
 	// +optional
@@ -185,6 +190,7 @@ func (s *StackSpec) UnmarshalJSON(data []byte) error {
 // +kubebuilder:printcolumn:name="Reconciling",type="string",JSONPath=".status.conditions[?(@.type==\"Reconciling\")].reason"
 // +kubebuilder:printcolumn:name="Stalled",type="string",JSONPath=".status.conditions[?(@.type==\"Stalled\")].reason"
 // +kubebuilder:printcolumn:name="Permalink",type="string",JSONPath=".status.lastUpdate.permalink"
+// +kubebuilder:printcolumn:name="Suspended",type="boolean",priority=10,JSONPath=".spec.suspend"
 type Stack struct {
 	metav1.TypeMeta `json:",inline"`
 	// metadata of the object.

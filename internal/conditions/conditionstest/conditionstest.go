@@ -64,6 +64,9 @@ func shape(told facts) []string {
 			problems = append(problems, "it has no Ready")
 		}
 	}
+	if told.suspended() {
+		on++ // that is a state, too
+	}
 	if on != 1 && told.seen() {
 		problems = append(problems, fmt.Sprintf("it is in %d states at once, want one", on))
 	}

@@ -55,6 +55,9 @@ func TestProblems(t *testing.T) {
 		"Going":       {aStack(ready, func(s *pulumiv1.Stack) { s.DeletionTimestamp = &gone }), ""},
 		"OtherType":   {aStack(append([]metav1.Condition{condition("FieldsIgnored", "True", 2)}, ready...)), ""},
 
+		"Suspended": {aStack(append(of(conditions.Suspended("Suspended", "")), condition("Suspended", "True", 2))), ""},
+
+		"NotSuspended":     {aStack(of(conditions.Suspended("Suspended", ""))), "0 states"},
 		"NoConditions":     {aStack(nil), "has no Ready"},
 		"TwoStates":        {aStack([]metav1.Condition{condition("Ready", "True", 2), condition("Reconciling", "True", 2)}), "2 states"},
 		"BothAbnormal":     {aStack([]metav1.Condition{condition("Ready", "False", 2), condition("Reconciling", "True", 2), condition("Stalled", "True", 2)}), "2 states"},

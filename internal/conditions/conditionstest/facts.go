@@ -58,6 +58,13 @@ func (f facts) find(kind string) (metav1.Condition, bool) {
 	return metav1.Condition{}, false
 }
 
+// suspended tells of an object for which nothing is done, since a person wants it so, whatever it lacks.
+func (f facts) suspended() bool {
+	suspended, ok := f.find(pulumiv1.ConditionTypeSuspended)
+	ready, _ := f.find(autov1alpha1.ConditionTypeReady)
+	return ok && suspended.Status == metav1.ConditionTrue && ready.Status == metav1.ConditionFalse && ready.Reason == pulumiv1.ReasonSuspended
+}
+
 // short is the conditions in short.
 func (f facts) short() []string {
 	var all []string

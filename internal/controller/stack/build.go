@@ -155,7 +155,7 @@ func updateName(o Observed, step Step) string {
 	if l := lastUpdate(o.Stack); l != nil {
 		last = l.Name
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%d\n%s\n%s\n%s\n%s", o.Stack.UID, last, o.Stack.Generation, request(o.Stack),
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%d\n%s\n%s\n%s\n%s", o.Stack.UID, last, o.Stack.Generation, requests(o.Stack),
 		o.Source.Revision+o.Source.Content, step.Type, markOf(o.Inputs.Digests)))
 	return pulumiv1.WorkspaceName(o.Stack.Name) + "-" + hex.EncodeToString(sum[:5])
 }

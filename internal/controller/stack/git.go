@@ -80,8 +80,8 @@ func (r *Reconciler) gitRequest(ctx context.Context, stack *pulumiv1.Stack) (git
 	if record, revision := lastSource(stack); record != nil && record.Origin == gitOrigin(spec) {
 		wanted.Last = source.Revision{Revision: revision, Digest: record.Digest, Content: record.Content}
 	}
-	if last := lastUpdate(stack); last == nil || last.ReconcileRequest != request(stack) {
-		wanted.Token = request(stack)
+	if lastUpdate(stack) == nil || asked(stack) != "" {
+		wanted.Token = requests(stack)
 	}
 	reasons := auth.Reasons{Missing: pulumiv1.ReasonSourceUnavailable, Invalid: pulumiv1.ReasonSpecInvalid}
 	wanted.Remote.Credential, err = auth.OfStack(spec).Read(ctx, url.SSH(), reasons, auth.Of(r.Reader, stack.Namespace))

@@ -34,6 +34,8 @@ func (r *Reconciler) observe(ctx context.Context, stack *pulumiv1.Stack) (Observ
 	if err := r.observeUpdate(ctx, &o); err != nil {
 		return o, err
 	}
+	adoptGeneration(o.Stack)
+	r.observeCancel(ctx, &o)
 	if o.Update != nil && o.Update.Status.PodUID != "" {
 		r.restore(ctx, o.Stack)
 		return o, nil // an operation runs: nothing else is looked at before it is over
@@ -46,22 +48,31 @@ func (r *Reconciler) observe(ctx context.Context, stack *pulumiv1.Stack) (Observ
 		r.unfollow(client.ObjectKeyFromObject(stack))
 		return o, nil //nolint:nilerr // an invalid spec is observed, and what it names is not looked for
 	}
+	if o.Stack.Spec.Suspend {
+		r.rest(o.Stack)
+		return o, nil
+	}
+	return o, r.observeNeeds(ctx, &o)
+}
+
+// observeNeeds reads all that a run needs.
+func (r *Reconciler) observeNeeds(ctx context.Context, o *Observed) error {
 	o.Source, o.SourceErr = r.resolve(ctx, o.Stack)
-	skipCommit(&o)
-	desire(&o)
+	skipCommit(o)
+	desire(o)
 	if o.Elsewhere != "" {
-		moveElsewhere(&o)
-		return o, nil // what the Workspace takes its values from is there, too, and not the Stack's to look after
+		moveElsewhere(o)
+		return nil // what the Workspace takes its values from is there, too, and not the Stack's to look after
 	}
 	if o.Desired != nil || usesGit(&o.Stack.Spec) {
-		if err := r.observeInputs(ctx, &o); err != nil {
-			return o, err
+		if err := r.observeInputs(ctx, o); err != nil {
+			return err
 		}
 	}
-	if err := r.observeKubeconfig(ctx, &o); err != nil {
-		return o, err
+	if err := r.observeKubeconfig(ctx, o); err != nil {
+		return err
 	}
-	return o, r.observePrerequisites(ctx, &o)
+	return r.observePrerequisites(ctx, o)
 }
 
 // workspaceKey is where the Workspace of a Stack is: beside it, but for an update that runs elsewhere.

@@ -30,7 +30,16 @@ func NewEdits(now clock.PassiveClock) *Edits {
 
 // early tells whether a Stack was edited so often that it has to wait. One that goes never does.
 func (r *Reconciler) early(stack *pulumiv1.Stack) bool {
-	edited := stack.Generation != stack.Status.ObservedGeneration ||
+	edited := stack.Generation != stack.Status.ObservedGeneration || cancelRequest(stack) != "" || requestedAtAnew(stack) ||
 		stack.Annotations[pulumiv1.AnnotationReconciliationRequest] != stack.Status.ObservedReconcileRequest
 	return r.Edits != nil && edited && !deleting(stack) && !r.Edits.Take(client.ObjectKeyFromObject(stack))
+}
+
+// requestedAtAnew tells of a request in Flux's annotation that no update answers yet.
+func requestedAtAnew(stack *pulumiv1.Stack) bool {
+	answered := stack.Status.LastHandledReconcileAt
+	if current := stack.Status.CurrentUpdate; current != nil {
+		answered = current.RequestedAt
+	}
+	return requestedAt(stack) != answered
 }

@@ -52,6 +52,8 @@ type Observed struct {
 	PodGone bool
 	// Dependents are the Stacks that have to be gone before a Stack that goes is destroyed.
 	Dependents []Dependent
+	// CanceledBy is with what a cancel request was made that was not seen before, where that is known.
+	CanceledBy string
 	// Project is that of what the Stack claims; empty where that is not known. Rival is the Stack that goes before this one
 	// with it; nil if none does.
 	Project string
@@ -117,6 +119,8 @@ const runs = "run"
 // checks lists what a plan asks, in order. The order is the controller's policy. Each has a line in docs/runbook.md.
 func checks() []namedCheck {
 	return []namedCheck{
+		{"cancelRequested", cancelRequested},
+		{"updateSuspended", updateSuspended},
 		{"updateOutdated", updateOutdated},
 		{"updateUnwanted", updateUnwanted},
 		{"workspaceLost", workspaceLost},
@@ -126,6 +130,8 @@ func checks() []namedCheck {
 		{"resourcesKept", resourcesKept},
 		{"nothingApplied", nothingApplied},
 		{"resourcesDestroyed", resourcesDestroyed},
+		{"suspended", suspended},
+		{"canceledBefore", canceledBefore},
 		{"childrenCollected", childrenCollected},
 		{"namespaceTerminating", namespaceTerminating},
 		{"dependentsExist", dependentsExist},
@@ -186,17 +192,18 @@ func updateOutdated(o Observed, _ time.Time) *Step {
 	}
 	sourceChanged := newSource(o, current.Commit, current.Source)
 	inputsChanged := len(changedInputs(current.Inputs, o.Inputs)) > 0
-	if current.Generation == o.Stack.Generation && current.ReconcileRequest == request(o.Stack) && !sourceChanged && !inputsChanged && !sourceServedByPKO(o) {
+	if current.Generation == o.Stack.Generation && answersRequests(current, o.Stack) && !sourceChanged && !inputsChanged && !sourceServedByPKO(o) {
 		return nil
 	}
 	return &Step{Act: Supersede, State: conditions.Reconciling(pulumiv1.ReasonStackProcessing, "the update that was waiting to start gives way to a newer one")}
 }
 
 // updateUnwanted: the Stack goes, so that what runs for it is not worth finishing. It ends gracefully, with its state
-// saved; what it made is on record there for the destroy. A destroy itself ends only where a person releases the Stack.
+// saved; what it made is on record there for the destroy. A destroy itself ends only where a person releases the Stack; and
+// so does what runs for a Stack that is suspended, which no destroy would follow.
 func updateUnwanted(o Observed, _ time.Time) *Step {
 	if !deleting(o.Stack) || o.Update == nil || !o.Update.DeletionTimestamp.IsZero() ||
-		(o.Update.Spec.Type == autov1alpha1.DestroyUpdate && !abandons(o.Stack)) {
+		((o.Update.Spec.Type == autov1alpha1.DestroyUpdate || o.Stack.Spec.Suspend) && !abandons(o.Stack)) {
 		return nil
 	}
 	return &Step{Act: Cancel, State: conditions.Reconciling(pulumiv1.ReasonStackProcessing,

@@ -48,9 +48,10 @@ func recordPending(status *pulumiv1.StackStatus, update *autov1alpha1.Update, re
 	case met != nil && met.Count > 0 && record.Reason != operation.ReasonConflict:
 		status.PendingOperations = &pulumiv1.PendingOperationsRecord{
 			PendingOperations: *met.DeepCopy(), Update: update.Name, Generation: record.Generation, ReconcileRequest: record.ReconcileRequest,
+			RequestedAt: status.LastHandledReconcileAt,
 		}
 		record.Message = conditions.Bound(joined(record.Message, met.Message))
-	case known != nil && record.State == pulumiv1.SucceededStackState && askedSince(known, record):
+	case known != nil && record.State == pulumiv1.SucceededStackState && askedSince(known, record, status.LastHandledReconcileAt):
 		status.PendingOperations = nil
 	}
 }
@@ -70,8 +71,8 @@ func settled(met *autov1alpha1.PendingOperations) bool {
 
 // askedSince tells that an update was made for another change or request of a person than the one that met pending
 // operations.
-func askedSince(known *pulumiv1.PendingOperationsRecord, record *pulumiv1.LastUpdate) bool {
-	return known.Generation != record.Generation || known.ReconcileRequest != record.ReconcileRequest
+func askedSince(known *pulumiv1.PendingOperationsRecord, record *pulumiv1.LastUpdate, requestedAt string) bool {
+	return known.Generation != record.Generation || known.ReconcileRequest != record.ReconcileRequest || known.RequestedAt != requestedAt
 }
 
 // abortedEnd tells that an Update ended without anybody knowing how.

@@ -16,16 +16,56 @@ const (
 	minResync = 60 * time.Second
 )
 
-// request is the reconciliation request that counts: the annotation, or where it was removed the one answered last,
-// since removing it asks for nothing.
+// request is the reconciliation request that counts: the annotation, or where it was removed the one that is being answered,
+// or was last, since removing it asks for nothing.
 func request(stack *pulumiv1.Stack) string {
 	if value := stack.Annotations[pulumiv1.AnnotationReconciliationRequest]; value != "" {
 		return value
+	}
+	if current := stack.Status.CurrentUpdate; current != nil {
+		return current.ReconcileRequest
 	}
 	if last := lastUpdate(stack); last != nil {
 		return last.ReconcileRequest
 	}
 	return ""
+}
+
+// requestedAt is the same of Flux's annotation.
+func requestedAt(stack *pulumiv1.Stack) string {
+	if value := stack.Annotations[pulumiv1.AnnotationRequestedAt]; value != "" {
+		return value
+	}
+	if current := stack.Status.CurrentUpdate; current != nil {
+		return current.RequestedAt
+	}
+	return stack.Status.LastHandledReconcileAt
+}
+
+// requests are both, as one word.
+func requests(stack *pulumiv1.Stack) string {
+	if at := requestedAt(stack); at != "" {
+		return request(stack) + "\n" + at
+	}
+	return request(stack)
+}
+
+// answersRequests tells that an update is for the requests as they are.
+func answersRequests(current *pulumiv1.CurrentUpdate, stack *pulumiv1.Stack) bool {
+	return current.ReconcileRequest == request(stack) && current.RequestedAt == requestedAt(stack)
+}
+
+// asked is the request that no update has answered yet; "" if there is none. An update answers both annotations at once.
+func asked(stack *pulumiv1.Stack) string {
+	last := lastUpdate(stack)
+	switch {
+	case last == nil || last.ReconcileRequest != request(stack):
+		return request(stack)
+	case stack.Status.LastHandledReconcileAt != requestedAt(stack):
+		return requestedAt(stack)
+	default:
+		return ""
+	}
 }
 
 // lastUpdate is the record of the last update, nil if none has ended yet.
@@ -47,8 +87,8 @@ func reasonToRun(o Observed, now time.Time) (string, time.Duration) {
 		return "Stack marked for deletion", 0
 	case last.Generation != stack.Generation:
 		return fmt.Sprintf("New stack generation: %d", stack.Generation), 0
-	case last.ReconcileRequest != request(stack):
-		return fmt.Sprintf("Sync request: %q", request(stack)), 0
+	case asked(stack) != "":
+		return fmt.Sprintf("Sync request: %q", asked(stack)), 0
 	case last.State == pulumiv1.SucceededStackState:
 		return reasonAfterSuccess(o, last, now)
 	default:

@@ -43,8 +43,11 @@ func prerequisiteUnmet(o Observed, now time.Time) *Step {
 		if problem == "" {
 			continue
 		}
+		if p.Stack != nil && p.Stack.Spec.Suspend {
+			problem += ", and is suspended"
+		}
 		unmet = append(unmet, fmt.Sprintf("prerequisite %q: %s", p.Name, problem))
-		if outdated {
+		if outdated && !p.Stack.Spec.Suspend {
 			step.Touch = append(step.Touch, Touch{Stack: p.Stack, Request: askedAfter + p.Stack.Status.LastUpdate.Name})
 		}
 	}
@@ -69,7 +72,7 @@ func (p Prerequisite) unmet(now time.Time) (problem string, outdated bool) {
 	switch {
 	case deleting(p.Stack):
 		return "prerequisite is being deleted", false
-	case last == nil || last.Generation != p.Stack.Generation || last.ReconcileRequest != request(p.Stack):
+	case last == nil || last.Generation != p.Stack.Generation || asked(p.Stack) != "":
 		return "prerequisite has not run to completion", false
 	case last.State != pulumiv1.SucceededStackState:
 		return "prerequisite failed", false

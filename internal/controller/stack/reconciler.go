@@ -93,6 +93,13 @@ func (r *Reconciler) unfollow(stack client.ObjectKey) {
 	r.Flux.Forget(consumer(stack))
 }
 
+// rest lets go of all that a Stack follows.
+func (r *Reconciler) rest(stack *pulumiv1.Stack) {
+	name := client.ObjectKeyFromObject(stack)
+	r.unfollow(name)
+	r.Inputs.Forget(name)
+}
+
 // step observes, plans and takes one step, and answers when to look again.
 func (r *Reconciler) step(ctx context.Context, stack *pulumiv1.Stack) (time.Duration, error) {
 	mayBeApplied := !isFresh(stack)

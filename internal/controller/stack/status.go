@@ -24,9 +24,15 @@ func status(o Observed, step Step, now time.Time) *pulumiv1.StackStatus {
 	want := append(step.State.Conditions(o.Stack.Generation), conditions.FieldsIgnored(slices.Concat(ignored(&o.Stack.Spec), ignoredAnnotations(o.Stack)), o.Stack.Generation)...)
 	want = append(want, sourceStale(o)...)
 	want = append(want, pendingOperations(o.Stack)...)
+	want = append(want, suspension(o.Stack)...)
 	s.Conditions = conditions.Merge(s.Conditions, want, metav1.NewTime(now))
 	adoptInputs(s.LastUpdate, o.Stack.Generation, o.Inputs)
 	adoptSource(s, o)
+	adoptSpec(s.LastUpdate, o.Stack)
+	s.Canceled = cancellation(o, step)
+	if request := cancelRequest(o.Stack); request != "" {
+		s.ObservedCancelRequest = request
+	}
 	if o.Update == nil || step.Act == Supersede {
 		s.CurrentUpdate = nil
 	} else if s.LastUpdate != nil && o.Update.Status.Progress != nil {
@@ -101,15 +107,21 @@ func absorb(stack *pulumiv1.Stack, update *autov1alpha1.Update, outputs *Outputs
 		Generation: current.Generation, ReconcileRequest: current.ReconcileRequest, Name: update.Name, Type: update.Spec.Type,
 		State: pulumiv1.SucceededStackState, LastAttemptedCommit: current.Commit, LastSuccessfulCommit: current.Commit,
 		Permalink: update.Status.Permalink, LastResyncTime: completionTime(update), Inputs: current.Inputs,
-		Source: current.Source, Message: conditions.Bound(update.Status.Healed),
+		Source: current.Source, SpecDigest: current.SpecDigest, Message: conditions.Bound(update.Status.Healed),
 	}
+	again := current.RequestedAt == stack.Status.LastHandledReconcileAt
+	stack.Status.LastHandledReconcileAt = current.RequestedAt
 	if failed := meta.FindStatusCondition(update.Status.Conditions, autov1alpha1.UpdateConditionTypeFailed); failed != nil && failed.Status == metav1.ConditionTrue {
 		record.State, record.Reason = pulumiv1.FailedStackState, failed.Reason
 		record.Message, record.LastSuccessfulCommit = conditions.Bound(update.Status.Message), ""
 		if last != nil {
 			record.LastSuccessfulCommit, record.LastSuccessTime = last.LastSuccessfulCommit, last.Succeeded()
 		}
-		count(last, record)
+		if again {
+			count(last, record)
+		} else {
+			count(nil, record)
+		}
 	} else {
 		record.LastSuccessTime = record.LastResyncTime
 	}

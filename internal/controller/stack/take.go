@@ -31,8 +31,10 @@ func (r *Reconciler) take(ctx context.Context, stack *pulumiv1.Stack, o Observed
 			return err
 		}
 	}
-	if err := r.clear(ctx, o, step); err != nil {
-		return err
+	if step.Act != Cancel {
+		if err := r.clear(ctx, o, step); err != nil {
+			return err
+		}
 	}
 	for _, touch := range step.Touch {
 		if err := r.touch(ctx, touch); err != nil {
@@ -42,10 +44,19 @@ func (r *Reconciler) take(ctx context.Context, stack *pulumiv1.Stack, o Observed
 	if err := r.writeStatus(ctx, stack, o, *step, nil); err != nil {
 		return err
 	}
-	if step.Act == Reclaim {
+	return r.conclude(ctx, stack, o, step)
+}
+
+// conclude does what a step has to do after its status is written.
+func (r *Reconciler) conclude(ctx context.Context, stack *pulumiv1.Stack, o Observed, step *Step) error {
+	switch step.Act {
+	case Cancel: // only now that it is on record who wants it: an Update that is gone says nothing of that
+		return r.clear(ctx, o, step)
+	case Reclaim:
 		r.emit(stack, workspaceDeleted())
-	}
-	if step.Act != Release {
+		return nil
+	case Release:
+	default:
 		return nil
 	}
 	// Before the Stack goes: once it is gone, the garbage collector takes the trace of it from its Updates.
@@ -101,7 +112,7 @@ func (r *Reconciler) run(ctx context.Context, stack *pulumiv1.Stack, o Observed,
 	o.Update, step.Update = update, update.Name
 	current := &pulumiv1.CurrentUpdate{
 		Namespace:  o.Elsewhere,
-		Generation: stack.Generation, ReconcileRequest: request(o.Stack), Name: update.Name, Commit: o.Source.Revision,
+		Generation: stack.Generation, SpecDigest: wanted(stack), ReconcileRequest: request(o.Stack), RequestedAt: requestedAt(o.Stack), Name: update.Name, Commit: o.Source.Revision,
 		Inputs: o.Inputs.Digests, Source: o.Source.record(),
 	}
 	if err := r.writeStatus(ctx, stack, o, *step, current); err != nil {
@@ -232,14 +243,21 @@ func (r *Reconciler) news(stack *pulumiv1.Stack, o Observed, step Step) []notice
 	if o.Skipped != "" {
 		notices = append(notices, sourceUnchanged(o.Skipped))
 	}
+	notices = append(notices, cancelNoticed(o, step)...)
 	condition := autov1alpha1.ConditionTypeReconciling
-	if step.State.IsStalled() {
+	switch {
+	case step.State.IsStalled():
 		condition = autov1alpha1.ConditionTypeStalled
+	case step.State.IsSuspended():
+		condition = autov1alpha1.ConditionTypeReady
 	}
 	was := meta.FindStatusCondition(stack.Status.Conditions, condition)
 	same := was != nil && was.Reason == step.State.Reason() && was.Message == step.State.Message()
 	if same {
 		return notices
+	}
+	if step.State.IsSuspended() && deleting(stack) {
+		return append(notices, notStarting(step.State))
 	}
 	return append(notices, stateNews(step.State)...)
 }

@@ -181,9 +181,14 @@ func stackChanged() predicate.Predicate {
 		was, is := e.ObjectOld, e.ObjectNew
 		annotated := func(key string) bool { return was.GetAnnotations()[key] != is.GetAnnotations()[key] }
 		return was.GetGeneration() != is.GetGeneration() ||
-			annotated(pulumiv1.AnnotationReconciliationRequest) || annotated(pulumiv1.AnnotationAbandon) ||
+			slices.ContainsFunc(requestAnnotations(), annotated) ||
 			!equality.Semantic.DeepEqual(was.GetFinalizers(), is.GetFinalizers())
 	}}
+}
+
+// requestAnnotations are those by which a Stack's user asks for something.
+func requestAnnotations() []string {
+	return []string{pulumiv1.AnnotationReconciliationRequest, pulumiv1.AnnotationRequestedAt, pulumiv1.AnnotationCancelRequest, pulumiv1.AnnotationAbandon}
 }
 
 // becameReady passes a Stack whose record changed, so that those that wait for it look again.
