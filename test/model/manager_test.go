@@ -163,4 +163,5 @@ type unmeasured struct{}
 
 func (unmeasured) Offered(autov1alpha1.UpdateType, time.Duration)                  {}
 func (unmeasured) Ended(autov1alpha1.UpdateType, *operation.Result, time.Duration) {}
+func (unmeasured) EndedWithoutResult(autov1alpha1.UpdateType, string)              {}
 func (unmeasured) PodStarted(time.Duration)                                        {}
