@@ -64,7 +64,7 @@ unit: packages bin/envtest bin/flux-crds bin/helm bin/kubectl $(PULUMI_TOOLS) $(
 	done
 
 .PHONY: e2e
-e2e: cluster-up load load-examples load-languages bin/helm bin/flux-crds ## Run the cluster tests on the embedded cluster (E2E_RUN=Name for some)
+e2e: cluster-up load load-examples load-languages bin/helm bin/flux-crds bin/kubectl-gantry ## Run the cluster tests on the embedded cluster (E2E_RUN=Name for some)
 	@KUBECONFIG=$(EMBEDDED) $(MAKE) --no-print-directory deploy
 	@touch .cluster/logs/audit.since
 	@$(call say,run the cluster tests)

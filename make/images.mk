@@ -14,7 +14,7 @@ images: bin/images/gantry/index.json bin/images/gantry-pulumi/index.json bin/ima
 load: bin/images/gantry/index.json bin/images/gantry-pulumi/index.json bin/images/gantry-e2e/index.json bin/cluster
 	@bin/cluster load bin/images/gantry bin/images/gantry-pulumi bin/images/gantry-e2e
 
-PRODUCT_SOURCES := go.mod go.sum $(shell find api cmd internal -type f -not -name '*_test.go' -not -path '*/testdata/*' 2>/dev/null)
+PRODUCT_SOURCES := go.mod go.sum $(shell find api cmd internal -type f -not -name '*_test.go' -not -path '*/testdata/*' -not -path 'internal/cli/*' -not -path 'cmd/kubectl-gantry/*' 2>/dev/null)
 
 bin/manager: $(PRODUCT_SOURCES)
 	@$(call build,.,./cmd/manager,$@)

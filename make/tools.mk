@@ -83,3 +83,10 @@ bin/flux-crds: test/doubles/fluxsource/go.mod
 	@$(call say,get the definitions of $(FLUX_SOURCES))
 	@folder=$$(go mod download -json $(FLUX_SOURCES) | sed -n 's/.*"Dir": "\(.*\)".*/\1/p'); [[ -n $$folder ]]; \
 	mkdir -p $@; install -m 644 "$$folder"/config/crd/bases/source.toolkit.fluxcd.io_*.yaml $@; touch $@
+
+# The plugin of kubectl. VERSION is what it calls itself.
+bin/kubectl-gantry: go.mod go.sum docs/runbook.md $(call go_sources,api cmd/kubectl-gantry internal/cli docs)
+	@$(call build,.,./cmd/kubectl-gantry,$@,$(if $(VERSION),-X main.version=$(VERSION)))
+
+.PHONY: plugin
+plugin: bin/kubectl-gantry ## Build the plugin of kubectl, bin/kubectl-gantry

@@ -1,0 +1,188 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+)
+
+// waiting is how a command waits for what it asked for.
+type waiting struct {
+	wait    bool
+	timeout time.Duration
+}
+
+func (w *waiting) add(command *cobra.Command, byDefault bool) {
+	command.Flags().BoolVar(&w.wait, "wait", byDefault, "wait for the result, and show it")
+	command.Flags().DurationVar(&w.timeout, "timeout", 0, "how long to wait, such as 10m; what runs goes on after that. 0 is for ever")
+}
+
+// bounded is a context that ends with the timeout.
+func (w *waiting) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if w.timeout <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, w.timeout)
+}
+
+// ended says of a wait that ended early that what runs does not.
+func (w *waiting) ended(err error, p *progress) error {
+	last := p.last
+	p.clear()
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return exitError{fmt.Errorf("it took longer than %s, and goes on: %s", w.timeout, firstOf(last, "nothing was seen of it yet")), exitTimeout}
+	case errors.Is(err, context.Canceled):
+		return exitError{errors.New("no longer waited for; what runs goes on"), exitInterrupted}
+	}
+	return err
+}
+
+func (a *app) reconcileCommand() *cobra.Command {
+	w := &waiting{}
+	command := &cobra.Command{
+		Use:               "reconcile STACK",
+		Aliases:           []string{"up"},
+		Short:             "Ask for an update of a stack now, and with --wait follow it",
+		Example:           "  kubectl gantry reconcile web --wait --timeout 10m",
+		Args:              exactly("the name of a Stack"),
+		ValidArgsFunction: a.completeStack,
+		RunE:              func(command *cobra.Command, args []string) error { return a.reconcile(command.Context(), args[0], w) },
+	}
+	w.add(command, false)
+	return command
+}
+
+func (a *app) reconcile(ctx context.Context, name string, w *waiting) error {
+	session, err := a.connect()
+	if err != nil {
+		return err
+	}
+	stack, err := session.stack(ctx, name)
+	if err != nil {
+		return err
+	}
+	if suspended(stack) {
+		return fmt.Errorf("the Stack %s is suspended and runs nothing: kubectl gantry resume %[1]s -n %s", name, stack.Namespace)
+	}
+	token := strconv.FormatInt(a.Clock.Now().UnixNano(), 10)
+	if err := session.annotate(ctx, stack, pulumiv1.AnnotationReconciliationRequest, token); err != nil {
+		return err
+	}
+	p := a.progress()
+	p.begun("Stack " + name + " is asked to reconcile")
+	if !w.wait {
+		return nil
+	}
+	ctx, cancel := w.bounded(ctx)
+	defer cancel()
+	f := &followed{token: token}
+	err = follow(ctx, session, stack, &pulumiv1.StackList{}, func(stack *pulumiv1.Stack) (bool, error) {
+		return f.look(stack, p.say)
+	})
+	if err != nil {
+		return w.ended(err, p)
+	}
+	return a.ended(p, stack.Name, f.result)
+}
+
+// annotate puts an annotation on an object.
+func (s *session) annotate(ctx context.Context, object client.Object, key, value string) error {
+	return s.merge(ctx, object, map[string]any{"metadata": map[string]any{"annotations": map[string]string{key: value}}})
+}
+
+// merge merges something into an object, which stays as it was read.
+func (s *session) merge(ctx context.Context, object client.Object, change any) error {
+	patch, err := json.Marshal(change)
+	if err != nil {
+		return fmt.Errorf("make the patch: %w", err)
+	}
+	into, ok := object.DeepCopyObject().(client.Object)
+	if !ok {
+		return fmt.Errorf("%T is no object", object)
+	}
+	return explained(s.Patch(ctx, into, client.RawPatch(types.MergePatchType, patch), client.FieldOwner("kubectl-gantry")))
+}
+
+// followed is the run that was asked for with a token.
+type followed struct {
+	token string
+	// name of the Update, once it is known.
+	name   string
+	result *pulumiv1.LastUpdate
+}
+
+// look looks at a Stack, tells how far the run is, and answers true when it has ended.
+func (f *followed) look(stack *pulumiv1.Stack, say func(string)) (bool, error) {
+	status := stack.Status
+	if current := status.CurrentUpdate; current != nil && current.ReconcileRequest == f.token {
+		f.name = current.Name
+		say(stackState(stack).Message)
+		return false, nil
+	}
+	if last := status.LastUpdate; last != nil && last.ReconcileRequest == f.token && last.State != "" {
+		f.result = last.DeepCopy()
+		return true, nil
+	}
+	if asked := stack.Annotations[pulumiv1.AnnotationReconciliationRequest]; asked != f.token && f.name == "" {
+		return false, errors.New("another reconcile request took the place of this one before it began; ask again, or wait for that one")
+	}
+	if f.name != "" && status.CurrentUpdate == nil && !stack.DeletionTimestamp.IsZero() {
+		return false, fmt.Errorf("the Stack is being deleted, and %s was ended for that", f.name)
+	}
+	if status.ObservedReconcileRequest != f.token {
+		say("waiting for the controller to see the request" + before(stack))
+		return false, nil
+	}
+	s := stackState(stack)
+	if s.Word == "Stalled" {
+		return false, fmt.Errorf("nothing runs, since the Stack is stalled: %s; kubectl gantry why %s -n %s tells what to do", stated(s), stack.Name, stack.Namespace)
+	}
+	if suspended(stack) {
+		return false, fmt.Errorf("nothing runs, since the Stack is suspended: kubectl gantry resume %s -n %s", stack.Name, stack.Namespace)
+	}
+	say(s.Message + before(stack))
+	return false, nil
+}
+
+// before says what runs before the run that was asked for.
+func before(stack *pulumiv1.Stack) string {
+	if current := stack.Status.CurrentUpdate; current != nil {
+		return " (" + current.Name + " has to end first)"
+	}
+	return ""
+}
+
+// ended tells how the run of a Stack ended.
+func (a *app) ended(p *progress, name string, result *pulumiv1.LastUpdate) error {
+	words := fmt.Sprintf("%s %s of Stack %s %s", result.Type, result.Name, name, result.State)
+	if result.State == pulumiv1.SucceededStackState {
+		p.done(words + at(result.LastSuccessfulCommit) + permalink(result.Permalink))
+		return nil
+	}
+	p.failed(fmt.Sprintf("%s (%s): %s%s", words, result.Reason, result.Message, permalink(result.Permalink)))
+	return ErrSaid
+}
+
+func at(revision string) string {
+	if revision == "" {
+		return ""
+	}
+	return " at " + shortened(revision)
+}
+
+func permalink(link string) string {
+	if link == "" {
+		return ""
+	}
+	return "; see " + link
+}
