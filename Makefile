@@ -66,13 +66,12 @@ unit: packages bin/envtest bin/flux-crds bin/helm bin/kubectl $(PULUMI_TOOLS) $(
 .PHONY: e2e
 e2e: cluster-up load load-examples load-languages bin/helm bin/flux-crds bin/kubectl-gantry ## Run the cluster tests on the embedded cluster (E2E_RUN=Name for some)
 	@KUBECONFIG=$(EMBEDDED) $(MAKE) --no-print-directory deploy
-	@touch .cluster/logs/audit.since
 	@$(call say,run the cluster tests)
 	@KUBECONFIG=$(EMBEDDED) GANTRY_E2E=1 PATH="$(CURDIR)/bin:$$PATH" \
 		go test -p 1 ./test/e2e/... ./test/docs/ -count=1 -timeout $(E2E_TIMEOUT) -v -run '$(E2E_RUN)'
 
 .PHONY: rbac
-rbac: ## Compare what the manager asked the API server for since the last `make e2e` began with what it is granted
+rbac: ## Compare what the manager asked the API server for since the cluster was started with what it is granted
 	@$(call say,compare rights and use)
 	@GANTRY_AUDIT=$(CURDIR)/.cluster/logs go test ./test/rbac/ -count=1 -v -run TestEveryRightIsUsed
 

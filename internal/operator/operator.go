@@ -76,6 +76,9 @@ func run(ctx context.Context, o Options, kubeconfig *rest.Config, log logr.Logge
 	if err := keeper.Refresh(ctx); err != nil {
 		return fmt.Errorf("get the certificates: %w", err)
 	}
+	if o.WatchNamespaces, err = served(ctx, live, o.WatchNamespaces, log); err != nil {
+		return err
+	}
 	options := managerOptions(o, scheme)
 	options.Metrics = metricsOptions(o, live, keeper.TLS())
 	if options.LeaderElectionResourceLockInterface, err = newLock(kubeconfig, o, log.WithName("leader")); err != nil {
@@ -99,7 +102,7 @@ func run(ctx context.Context, o Options, kubeconfig *rest.Config, log logr.Logge
 	if o.programAddress != "" || o.programAdvertised != "" {
 		log.Info("--program-fs-addr and --program-fs-adv-addr have no effect: artifacts are served over TLS, see --artifact-bind-address")
 	}
-	log.Info("Starting", "namespace", o.PodNamespace, "pod", o.PodName, "leaderElection", o.LeaderElect)
+	log.Info("Starting", "namespace", o.PodNamespace, "pod", o.PodName, "leaderElection", o.LeaderElect, "namespaces", o.WatchNamespaces)
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("run the manager: %w", err)
 	}
@@ -120,8 +123,10 @@ func managerOptions(o Options, scheme *runtime.Scheme) ctrl.Options {
 		GracefulShutdownTimeout:       new(stopWithin),
 		Controller:                    config.Controller{MaxConcurrentReconciles: o.Concurrency},
 		Cache: cache.Options{
-			ByObject:         map[client.Object]cache.ByObject{&corev1.Pod{}: {Label: workspacePods}},
-			DefaultTransform: cache.TransformStripManagedFields(),
+			ByObject: map[client.Object]cache.ByObject{&corev1.Pod{}: {Label: workspacePods}},
+			// Of these alone anything is read; nil stands for all.
+			DefaultNamespaces: only(o.WatchNamespaces),
+			DefaultTransform:  cache.TransformStripManagedFields(),
 			// A read of a kind that nobody watches would otherwise put all its objects, of the whole cluster, into memory.
 			ReaderFailOnMissingInformer: true,
 		},
@@ -138,7 +143,7 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 	if err != nil {
 		return err
 	}
-	authenticator := identity.New(identity.ClusterReviewer{Client: live}, identity.ClusterPods{Cached: mgr.GetClient(), Live: live}, now)
+	authenticator := identity.New(identity.ClusterReviewer{Client: live}, identity.ClusterPods{Cached: mgr.GetClient(), Live: live, Namespaces: o.WatchNamespaces}, now)
 	sessions := hub.New(log.WithName("hub"), now, authenticator, waiting(mgr.GetClient()))
 	store, err := newStore(o, named(mgr.GetClient(), sessions))
 	if err != nil {

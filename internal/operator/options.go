@@ -70,6 +70,9 @@ type Options struct {
 	// DestroyNamespace is where Stacks are destroyed whose own namespace is being deleted; empty for nowhere.
 	DestroyNamespace string
 
+	// WatchNamespaces are the namespaces whose objects the manager cares for; none for all of them.
+	WatchNamespaces []string
+
 	// PodNamespace and PodName are the manager's own. Without a name it runs outside of the cluster.
 	PodNamespace, PodName string
 	// AgentImage carries the agent, at /agent. By default it is the image of the manager's own pod.
@@ -87,6 +90,8 @@ type Options struct {
 	// programAddress and programAdvertised are PKO's flags for its server of Programs. They are taken, so that a
 	// Deployment made for PKO starts, and mean nothing.
 	programAddress, programAdvertised string
+	// pkoNamed tells that a flag names PKO's namespace.
+	pkoNamed bool
 	// gitEnvironment is what git may see of the environment: where programs are, and the proxies.
 	gitEnvironment []string
 }
@@ -136,6 +141,7 @@ func ParseOptions(flags *flag.FlagSet, args []string, getenv func(string) string
 	o := defaults()
 	o.bind(flags)
 	o.Zap.BindFlags(flags)
+	watched := flags.String("watch-namespaces", "", "the namespaces whose Stacks are cared for, as a,b; empty for all (WATCH_NAMESPACES)")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -145,6 +151,9 @@ func ParseOptions(flags *flag.FlagSet, args []string, getenv func(string) string
 	if err := o.environment(getenv); err != nil {
 		return o, err
 	}
+	o.WatchNamespaces = namespaceList(*watched, getenv)
+	flags.Visit(func(f *flag.Flag) { o.pkoNamed = o.pkoNamed || f.Name == flagPKONamespace })
+	o.withoutPKO()
 	return o, o.check()
 }
 
@@ -154,7 +163,7 @@ func (o *Options) bind(f *flag.FlagSet) {
 	f.DurationVar(&o.LeaseDuration, "leader-election-lease-duration", o.LeaseDuration, "how long replicas wait for a leader that went without a word (LEADER_ELECTION_LEASE_DURATION)")
 	f.DurationVar(&o.RenewDeadline, "leader-election-renew-deadline", o.RenewDeadline, "how long a leader tries to renew its lease before it gives up (LEADER_ELECTION_RENEW_DEADLINE)")
 	f.DurationVar(&o.RetryPeriod, "leader-election-retry-period", o.RetryPeriod, "how often replicas look at the lease (LEADER_ELECTION_RETRY_PERIOD)")
-	f.StringVar(&o.PKONamespace, "pko-namespace", o.PKONamespace, "the namespace of the Pulumi Kubernetes Operator, beside which the manager does nothing; empty to not look")
+	f.StringVar(&o.PKONamespace, flagPKONamespace, o.PKONamespace, "the namespace of the Pulumi Kubernetes Operator, beside which the manager does nothing; empty to not look")
 	f.DurationVar(&o.APITimeout, "kube-api-timeout", o.APITimeout, "bound of each request to the API server, but for watches (KUBE_API_TIMEOUT)")
 	f.StringVar(&o.MetricsAddress, "metrics-bind-address", o.MetricsAddress, "where to serve metrics, such as :8443; 0 for nowhere")
 	f.BoolVar(&o.MetricsSecure, "metrics-secure", o.MetricsSecure, "serve metrics over TLS and only to those who may get /metrics")
@@ -259,6 +268,7 @@ func (o *Options) check() error {
 	if o.DestroyNamespace != "" {
 		refuse(len(validation.IsDNS1123Label(o.DestroyNamespace)) > 0, fmt.Sprintf("--destroy-namespace: %q is not the name of a namespace", o.DestroyNamespace))
 	}
+	failures = append(failures, o.checkNamespaces()...)
 	switch o.AgentImagePullPolicy {
 	case "", corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever:
 	default:

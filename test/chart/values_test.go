@@ -138,6 +138,34 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+// With watchNamespaces all that the manager may do in the whole cluster is to ask who somebody is and what he may do.
+func TestWatchNamespaces(t *testing.T) {
+	all, everywhere := template(t, "--set", "watchNamespaces={team}"), template(t)
+	if got := options(t, as[appsv1.Deployment](t, all, manager)).WatchNamespaces; !slices.Equal(got, []string{"team"}) {
+		t.Errorf("the manager watches %q", got)
+	}
+	const name = "ClusterRole gantry-manager"
+	cluster, full := as[rbacv1.ClusterRole](t, all, name).Rules, as[rbacv1.ClusterRole](t, everywhere, name).Rules
+	var reviews []string
+	for _, rule := range cluster {
+		reviews = append(reviews, rule.Resources...)
+		if !slices.Equal(rule.Verbs, []string{"create"}) {
+			t.Errorf("the manager may %v %v everywhere", rule.Verbs, rule.Resources)
+		}
+	}
+	if diff := cmp.Diff([]string{"tokenreviews", "subjectaccessreviews"}, reviews); diff != "" {
+		t.Errorf("rights in the whole cluster (-want +got):\n%s", diff)
+	}
+	role, binding := as[rbacv1.Role](t, all, "Role gantry-manager-stacks"), as[rbacv1.RoleBinding](t, all, "RoleBinding gantry-manager-stacks")
+	want := slices.DeleteFunc(slices.Clone(full), func(rule rbacv1.PolicyRule) bool { return slices.Contains(reviews, rule.Resources[0]) })
+	if diff := cmp.Diff(want, role.Rules); diff != "" || role.Namespace != "team" || binding.Namespace != "team" {
+		t.Errorf("rights in %s, bound in %s (-want +got):\n%s", role.Namespace, binding.Namespace, diff)
+	}
+	if subject := binding.Subjects[0]; subject.Name != "gantry-manager" || subject.Namespace != namespace || binding.RoleRef.Name != role.Name {
+		t.Errorf("it is bound to %+v", binding)
+	}
+}
+
 // A wrong value is refused with its name, and every value is described.
 func TestWrongValues(t *testing.T) {
 	for value, word := range map[string]string{
@@ -152,6 +180,8 @@ func TestWrongValues(t *testing.T) {
 		"serviceMonitor.enabled=yes please":        "/serviceMonitor/enabled",
 		"rbac.extraRules=everything":               "/rbac/extraRules",
 		"networkPolicy.metricsFrom.namespace=here": "/networkPolicy/metricsFrom",
+		"watchNamespaces={Team_A}":                 "/watchNamespaces/0",
+		"watchNamespaces=team":                     "/watchNamespaces",
 	} {
 		t.Run(value, func(t *testing.T) {
 			_, complaint, err := helm(t, "template", "gantry", filepath.Join(root, "charts/gantry"), "--set", value)

@@ -19,6 +19,9 @@ args:
 - --webhook-bind-address=:9445
 - --webhook-secret={{ .Values.webhook.secretName }}
 {{- end }}
+{{- with .Values.watchNamespaces }}
+- --watch-namespaces={{ join "," . }}
+{{- end }}
 - --idle-timeout={{ .Values.controller.idleTimeout }}
 - --cancel-grace-period={{ .Values.controller.cancelGracePeriod }}
 - --zap-log-level={{ .Values.controller.logLevel }}

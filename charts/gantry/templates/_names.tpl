@@ -43,13 +43,21 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
-{{/* The rules of a role of config/rbac, which the permissions in the code are generated into. */}}
+{{/* The rules of a role of config/rbac, which the permissions in the code are generated into: all of them, or the part of
+reviews, for which there is no namespace, or the part of what is in namespaces. */}}
 {{- define "gantry.rules" -}}
 {{- $kind := .kind -}}
 {{- range $document := splitList "\n---\n" (printf "\n%s" (.root.Files.Get "files/role.yaml")) -}}
 {{- $role := fromYaml $document -}}
 {{- if eq (default "" $role.kind) $kind -}}
-{{ toYaml $role.rules }}
+{{- $rules := list -}}
+{{- range $role.rules -}}
+{{- $review := or (has "authentication.k8s.io" .apiGroups) (has "authorization.k8s.io" .apiGroups) -}}
+{{- if or (not $.part) (eq $.part (ternary "reviews" "namespaced" $review)) -}}
+{{- $rules = append $rules . -}}
+{{- end -}}
+{{- end -}}
+{{ toYaml $rules }}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -2,6 +2,8 @@ package identity
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -27,10 +29,15 @@ func (r ClusterReviewer) Review(ctx context.Context, token, audience string) (au
 // ClusterPods looks into the manager's cache first, and asks the API server if the pod is not there (yet).
 type ClusterPods struct {
 	Cached, Live client.Reader
+	// Namespaces are those whose pods the manager may look at; none for all of them.
+	Namespaces []string
 }
 
 // Pod returns the pod with that name, or nil if there is none.
 func (p ClusterPods) Pod(ctx context.Context, name types.NamespacedName, uid types.UID) (*corev1.Pod, error) {
+	if len(p.Namespaces) > 0 && !slices.Contains(p.Namespaces, name.Namespace) {
+		return nil, fmt.Errorf("%w: namespace %s is none of those that the manager watches (--watch-namespaces)", ErrForbidden, name.Namespace)
+	}
 	pod := &corev1.Pod{}
 	err := p.Cached.Get(ctx, name, pod)
 	if err == nil && pod.UID == uid {
