@@ -30,6 +30,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/internal/operation"
 	"github.com/gantry-operator/gantry/test/gitserver"
 )
@@ -68,6 +69,9 @@ type site struct {
 	// next is what becomes of the next operations; those after them succeed.
 	next  []course
 	known map[string]bool
+	// record is the last Update on record; recorded are all that ever were.
+	record   string
+	recorded map[string]bool
 }
 
 // newSite makes a namespace and starts a manager for it, and a new one whenever that ends.
@@ -79,7 +83,7 @@ func newSite(t *testing.T, c *cluster, namespace string) *site {
 	}
 	s := &site{
 		t: t, c: c, user: user, namespace: namespace, lines: &output{}, stirred: make(chan struct{}, 1),
-		runs: map[string]int{}, known: map[string]bool{}, dir: t.TempDir(),
+		runs: map[string]int{}, known: map[string]bool{}, recorded: map[string]bool{}, dir: t.TempDir(),
 	}
 	s.log = funcr.New(func(prefix, args string) {
 		fmt.Fprintln(s.lines, time.Now().Format("05.000"), s.lives.Load(), prefix, args)
@@ -191,10 +195,29 @@ func (s *site) watch() {
 }
 
 func (s *site) seen(object any) {
-	if pod, ok := object.(*corev1.Pod); ok {
-		s.kubelet.look(pod)
+	switch o := object.(type) {
+	case *corev1.Pod:
+		s.kubelet.look(o)
+	case *pulumiv1.Stack:
+		s.follow(o)
 	}
 	s.stir()
+}
+
+// follow has the test fail when what is on record of a Stack goes back: to an Update before the last one, or to one that is
+// under way after its end was on record.
+func (s *site) follow(stack *pulumiv1.Stack) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if last := stack.Status.LastUpdate; last != nil && last.Name != s.record {
+		if s.recorded[last.Name] {
+			s.t.Errorf("the record went back from Update %s to %s", s.record, last.Name)
+		}
+		s.record, s.recorded[last.Name] = last.Name, true
+	}
+	if current := stack.Status.CurrentUpdate; current != nil && s.recorded[current.Name] {
+		s.t.Errorf("Update %s is under way after its end was on record", current.Name)
+	}
 }
 
 func (s *site) unseen(object any) {

@@ -51,7 +51,8 @@ func TestKilledAfterEveryWrite(t *testing.T) {
 }
 
 // TestStaleCaches tells each story to managers that hear of one kind of object later than of the others, or of all of them
-// late: their reads lag behind their own writes.
+// late: their reads lag behind their own writes. Two things keep that harmless, each of them alone: the name of an Update is
+// the same for the same reason to run, and a status is written only over the one that was read. Without both the test fails.
 func TestStaleCaches(t *testing.T) {
 	alone := slices.Collect(slices.Chunk(followed(), 1))
 	together(t, "stale-", func(s *site, st story) {
