@@ -186,7 +186,7 @@ func (c *cluster) start(name string, more ...string) *replica {
 	r := &replica{name: name, hub: freeAddress(c.t), artifacts: freeAddress(c.t), metrics: freeAddress(c.t), ended: make(chan error, 1), output: &output{}}
 	args := append([]string{
 		"--leader-elect", "--leader-election-lease-duration=3s", "--leader-election-renew-deadline=2s", "--leader-election-retry-period=200ms",
-		"--health-probe-bind-address=0", "--hub-bind-address="+r.hub, "--artifact-bind-address="+r.artifacts, "--metrics-bind-address="+r.metrics,
+		"--health-probe-bind-address=0", "--hub-bind-address=" + r.hub, "--artifact-bind-address=" + r.artifacts, "--metrics-bind-address=" + r.metrics,
 		"--artifact-dir=" + c.t.TempDir(), "--zap-log-level=debug",
 	}, more...)
 	r.process = exec.CommandContext(context.WithoutCancel(c.t.Context()), os.Args[0], args...)

@@ -61,6 +61,8 @@ const (
 	ReasonDependentsExist = "DependentsExist"
 	// ReasonSourceUnavailable with Reconciling=True: the source is not there (yet).
 	ReasonSourceUnavailable = "SourceUnavailable"
+	// ReasonPermissionMissing with Reconciling=True: the manager lacks a right that the Stack needs.
+	ReasonPermissionMissing = "PermissionMissing"
 	// ReasonWorkspaceNotReady with Reconciling=True: the pod cannot start (yet).
 	ReasonWorkspaceNotReady = "WorkspaceNotReady"
 

@@ -66,6 +66,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		after = editPause
 	case err == nil:
 		after, err = r.step(ctx, stack.DeepCopy())
+		if denial, ok := kube.Denied(err); ok {
+			after, err = r.tellDenied(ctx, stack, denial)
+		}
 	}
 	if apierrors.IsConflict(err) {
 		return ctrl.Result{RequeueAfter: kube.ConflictRetry}, nil

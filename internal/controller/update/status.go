@@ -38,6 +38,8 @@ const (
 	ReasonQueued = "Queued"
 	// ReasonOutputsNotWritten with Reconciling=True: the Secret with the outputs could not be made; it is tried again.
 	ReasonOutputsNotWritten = "OutputsNotWritten"
+	// ReasonPermissionMissing with Reconciling=True: the manager lacks a right that the Update needs.
+	ReasonPermissionMissing = "PermissionMissing"
 	// ReasonWorkspaceStalled with Stalled=True: the Workspace needs a person.
 	ReasonWorkspaceStalled = "WorkspaceStalled"
 	// ReasonWorkspaceInvalid with Stalled=True: the Workspace's spec makes no operation.

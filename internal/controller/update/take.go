@@ -136,15 +136,28 @@ func soonest(a, b time.Duration) time.Duration {
 	return min(a, b)
 }
 
+// outputsNotWritten says why there is no Secret with the outputs yet.
+func (r *Reconciler) outputsNotWritten(ctx context.Context, o Observed, cause error) (ctrl.Result, error) {
+	trouble, why := Step{Act: Follow, Reason: ReasonOutputsNotWritten}, string(apierrors.ReasonForError(cause))
+	denial, denied := kube.Denied(cause)
+	if denied {
+		trouble.Reason, why = ReasonPermissionMissing, denial.String()
+	}
+	trouble.Message = fmt.Sprintf("the operation succeeded, but the Secret %q with its outputs could not be made (%s); it is tried again",
+		autov1alpha1.OutputsSecretName(o.Update.Name), why)
+	err := r.write(ctx, o, trouble, keptOutputs{})
+	if denied {
+		return ctrl.Result{RequeueAfter: kube.DeniedRetry}, err
+	}
+	return ctrl.Result{}, errors.Join(cause, err)
+}
+
 // record puts the result on record: outputs first, so that whoever sees the end sees them too. Only then may the agent
 // forget it.
 func (r *Reconciler) record(ctx context.Context, o Observed, s Step) (ctrl.Result, error) {
 	kept, err := r.keepOutputs(ctx, o)
 	if err != nil {
-		trouble := Step{Act: Follow, Reason: ReasonOutputsNotWritten, Message: fmt.Sprintf(
-			"the operation succeeded, but the Secret %q with its outputs could not be made (%s); it is tried again",
-			autov1alpha1.OutputsSecretName(o.Update.Name), apierrors.ReasonForError(err))}
-		return ctrl.Result{}, errors.Join(err, r.write(ctx, o, trouble, keptOutputs{}))
+		return r.outputsNotWritten(ctx, o, err)
 	}
 	if err := r.write(ctx, o, s, kept); err != nil {
 		return ctrl.Result{}, err

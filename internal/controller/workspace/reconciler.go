@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
+	"github.com/gantry-operator/gantry/internal/conditions"
 	"github.com/gantry-operator/gantry/internal/hub"
 	"github.com/gantry-operator/gantry/internal/kube"
 	"github.com/gantry-operator/gantry/internal/pod"
@@ -82,6 +83,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	step := Plan(observed, r.Clock.Now())
 	step, err = r.take(ctx, &observed, step)
+	if denial, ok := kube.Denied(errors.Join(err, observed.LookupError)); ok {
+		if err != nil || !isTrouble(step.State.Reason()) { // what else is wrong comes first
+			step.State = conditions.Reconciling(ReasonPermissionMissing, denial.String())
+		}
+		step.After, err, observed.LookupError = kube.DeniedRetry, nil, nil
+	}
 	written := r.record(ctx, &observed, step)
 	if apierrors.IsConflict(written) {
 		// The cache lags behind; what it shows next is right again.

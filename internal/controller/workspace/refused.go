@@ -13,6 +13,7 @@ import (
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	"github.com/gantry-operator/gantry/internal/conditions"
+	"github.com/gantry-operator/gantry/internal/kube"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 // again as such.
 func (r *Reconciler) refused(ctx context.Context, o *Observed, cause error) (Step, error) {
 	accountMissing := false
-	if apierrors.IsForbidden(cause) {
+	if _, denied := kube.Denied(cause); apierrors.IsForbidden(cause) && !denied {
 		account := types.NamespacedName{Namespace: o.Built.Namespace, Name: accountOf(o.Built)}
 		exists, err := r.exists(ctx, "ServiceAccount", account)
 		if err != nil {
@@ -55,10 +56,13 @@ func refusal(o *Observed, cause error, accountMissing bool) (conditions.State, b
 	}
 	name, words := o.Built.Name, status.Status().Message
 	code := int(status.Status().Code)
+	denial, isDenied := kube.Denied(cause)
 	switch {
 	case apierrors.HasStatusCause(cause, corev1.NamespaceTerminatingCause):
 		return conditions.Reconciling(ReasonNamespaceTerminating, fmt.Sprintf(
 			"pod %s cannot be created, since namespace %s is being deleted", name, o.Built.Namespace)), true
+	case isDenied:
+		return conditions.Reconciling(ReasonPermissionMissing, fmt.Sprintf("pod %s cannot be created: %s", name, denial)), true
 	case accountMissing:
 		return conditions.Reconciling(ReasonServiceAccountMissing, fmt.Sprintf(
 			"pod %s cannot be created, since ServiceAccount %s does not exist in namespace %s; create it, or name another one in serviceAccountName",

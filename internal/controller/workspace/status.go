@@ -29,6 +29,8 @@ const (
 	ReasonPodStuck = "PodStuck"
 	// ReasonPodRefused (Reconciling): the API server refuses the pod: quota, Pod Security, a webhook.
 	ReasonPodRefused = "PodRefused"
+	// ReasonPermissionMissing (Reconciling): the manager lacks a right that the Workspace needs.
+	ReasonPermissionMissing = "PermissionMissing"
 	// ReasonServiceAccountMissing (Reconciling): the ServiceAccount of the pod does not exist.
 	ReasonServiceAccountMissing = "ServiceAccountMissing"
 	// ReasonNamespaceTerminating (Reconciling): no pod can be made in a namespace that is being deleted.
