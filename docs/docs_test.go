@@ -16,8 +16,13 @@ import (
 // reasons are the values of the constants named Reason… or reason… in the product's code, with where they stand.
 func reasons(t *testing.T) map[string]string {
 	t.Helper()
+	return constants(t, regexp.MustCompile(`^[Rr]eason[A-Z]`))
+}
+
+// constants are the values of the constants in the product's code whose names fit, with where they stand.
+func constants(t *testing.T, name *regexp.Regexp) map[string]string {
+	t.Helper()
 	found := map[string]string{}
-	name := regexp.MustCompile(`^[Rr]eason[A-Z]`)
 	visit := func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 			return err
@@ -66,6 +71,53 @@ func TestEveryReasonHasALineInTheRunbook(t *testing.T) {
 	for reason, path := range all {
 		if !strings.Contains(string(text), "| "+reason+" |") {
 			t.Errorf("reason %s (%s) has no line in runbook.md", reason, path)
+		}
+	}
+}
+
+// TestEveryEventHasALineInTheRunbook is about the constants named Event….
+func TestEveryEventHasALineInTheRunbook(t *testing.T) {
+	text, err := os.ReadFile("runbook.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "\n## Events\n")
+	section, _, _ := strings.Cut(rest, "\n## ")
+	all := constants(t, regexp.MustCompile(`^[Ee]vent[A-Z]`))
+	if len(all) < 18 {
+		t.Fatalf("only %d events are found in the code: the search is broken", len(all))
+	}
+	all["FieldsIgnored"] = "internal/conditions"
+	for event, path := range all {
+		if !strings.Contains(section, "| "+event+" |") {
+			t.Errorf("event %s (%s) has no line in the section Events of runbook.md", event, path)
+		}
+	}
+	for line := range strings.Lines(section) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 4 || strings.HasPrefix(line, "|---") || strings.TrimSpace(cells[2]) == "event" {
+			continue
+		}
+		if all[strings.TrimSpace(cells[2])] == "" {
+			t.Errorf("runbook.md has the event %s, which nothing emits", cells[2])
+		}
+	}
+}
+
+// TestNoEventIsALiteral: an event whose reason is no constant would be found by no test.
+func TestNoEventIsALiteral(t *testing.T) {
+	literal := regexp.MustCompile(`EventType(?:Normal|Warning), "`)
+	files, err := filepath.Glob("../internal/controller/*/*.go")
+	if err != nil || len(files) < 20 {
+		t.Fatalf("%d files are found (%v): the search is broken", len(files), err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if literal.Match(text) && !strings.HasSuffix(file, "_test.go") {
+			t.Errorf("%s emits an event whose reason is no constant", file)
 		}
 	}
 }

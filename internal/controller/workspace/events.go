@@ -10,6 +10,9 @@ import (
 	"github.com/gantry-operator/gantry/internal/conditions"
 )
 
+// EventInitialized is the reason of the event of a Workspace whose agent connected for the first time.
+const EventInitialized = "Initialized"
+
 // note is one event.
 type note struct{ kind, reason, action, note string }
 
@@ -23,7 +26,7 @@ func changeEvent(old, now []metav1.Condition) (note, bool) {
 	switch {
 	case is.Type == autov1alpha1.ConditionTypeReady:
 		if was.Type != autov1alpha1.ConditionTypeReady && was.Reason != ReasonConnectionFailed && strings.HasSuffix(is.Message, connected) {
-			return note{corev1.EventTypeNormal, "Initialized", "Connect", is.Message}, true
+			return note{corev1.EventTypeNormal, EventInitialized, "Connect", is.Message}, true
 		}
 		return note{}, false
 	case !isTrouble(is.Reason):
