@@ -98,7 +98,7 @@ func TestObjects(t *testing.T) {
 	wrongObjectsAreFound(t, c)
 	each(t, func(b block) bool {
 		return b.language == "yaml" && b.notRun == "" && (b.as == "" || b.as == "part")
-	}, func(t *testing.T, b block) {
+	}, func(b block) {
 		objects, err := b.objects()
 		if err != nil {
 			t.Error(err)
