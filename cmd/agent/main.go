@@ -32,7 +32,7 @@ func command(args []string) error {
 		return run(rest)
 	case name == "install" && len(rest) == 1:
 		return install(rest[0])
-	case name == "version" && len(rest) == 0:
+	case (name == "version" || name == "--version") && len(rest) == 0:
 		fmt.Println(version)
 		return nil
 	default:

@@ -16,6 +16,9 @@ import (
 	"github.com/gantry-operator/gantry/internal/operator"
 )
 
+// version is set when the program is linked.
+var version = "dev"
+
 func main() {
 	if err := run(); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -27,6 +30,10 @@ func main() {
 }
 
 func run() error {
+	if len(os.Args) == 2 && os.Args[1] == "--version" {
+		fmt.Println(version)
+		return nil
+	}
 	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
 	config.RegisterFlags(flags)
 	options, err := operator.ParseOptions(flags, os.Args[1:], os.Getenv)

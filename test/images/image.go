@@ -7,8 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -21,14 +21,18 @@ import (
 
 // spec is an image to be built.
 type spec struct {
-	name, user, workdir          string
-	layers, env, entrypoint, cmd []string
+	name, user, workdir, platform        string
+	layers, env, entrypoint, cmd, labels []string
+	// created is the time in the image, in seconds since 1970.
+	created int64
+	// gzip packs the layers: worth it for an image that leaves the machine.
+	gzip bool
 }
 
 func (s spec) build(out string) error {
 	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 	for _, file := range s.layers {
-		layer, err := openLayer(file)
+		layer, err := s.open(file)
 		if err != nil {
 			return err
 		}
@@ -42,8 +46,21 @@ func (s spec) build(out string) error {
 		return fmt.Errorf("configure %s: %w", s.name, err)
 	}
 	config = config.DeepCopy()
-	config.OS, config.Architecture = "linux", runtime.GOARCH
+	var ok bool
+	if config.OS, config.Architecture, ok = strings.Cut(s.platform, "/"); !ok {
+		return fmt.Errorf("platform %q is not OS/ARCH", s.platform)
+	}
+	if s.created != 0 {
+		config.Created = v1.Time{Time: time.Unix(s.created, 0).UTC()}
+	}
 	config.Config = v1.Config{User: s.user, WorkingDir: s.workdir, Env: s.env, Entrypoint: s.entrypoint, Cmd: s.cmd}
+	for _, label := range s.labels {
+		key, value, _ := strings.Cut(label, "=")
+		if config.Config.Labels == nil {
+			config.Config.Labels = map[string]string{}
+		}
+		config.Config.Labels[key] = value
+	}
 	if image, err = mutate.ConfigFile(image, config); err != nil {
 		return fmt.Errorf("configure %s: %w", s.name, err)
 	}
@@ -51,6 +68,18 @@ func (s spec) build(out string) error {
 		return s.writeArchive(out, image)
 	}
 	return s.writeLayout(out, image)
+}
+
+// open gives a layer as it is to be stored.
+func (s spec) open(file string) (v1.Layer, error) {
+	if !s.gzip {
+		return openLayer(file)
+	}
+	layer, err := tarball.LayerFromFile(file, tarball.WithMediaType(types.OCILayer))
+	if err != nil {
+		return nil, fmt.Errorf("pack layer %s: %w", file, err)
+	}
+	return layer, nil
 }
 
 func (s spec) writeArchive(out string, image v1.Image) error {
@@ -61,9 +90,30 @@ func (s spec) writeArchive(out string, image v1.Image) error {
 	return tarball.WriteToFile(out, tag, image)
 }
 
-// writeLayout writes a folder in OCI layout with this one image, beside out,
-// and puts it in place when it is whole: somebody may be loading the old one.
+// writeLayout writes a folder in OCI layout with this one image.
 func (s spec) writeLayout(out string, image v1.Image) error {
+	return replaceLayout(out, func(folder string) error {
+		if err := linkLayers(folder, image); err != nil {
+			return err
+		}
+		path, err := layout.Write(folder, empty.Index)
+		if err != nil {
+			return err
+		}
+		return path.AppendImage(image, named(s.name))
+	})
+}
+
+// named annotates what is appended to a layout with the names that containerd and others look for.
+func named(name string) layout.Option {
+	return layout.WithAnnotations(map[string]string{
+		"io.containerd.image.name":          name,
+		"org.opencontainers.image.ref.name": name[strings.LastIndex(name, ":")+1:],
+	})
+}
+
+// replaceLayout fills a folder beside out and puts it in place when it is whole: somebody may be loading the old one.
+func replaceLayout(out string, fill func(folder string) error) error {
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return fmt.Errorf("write %s: %w", out, err)
 	}
@@ -72,18 +122,7 @@ func (s spec) writeLayout(out string, image v1.Image) error {
 		return fmt.Errorf("write %s: %w", out, err)
 	}
 	defer func() { _ = os.RemoveAll(temporary) }()
-	if err := linkLayers(temporary, image); err != nil {
-		return fmt.Errorf("write %s: %w", out, err)
-	}
-	path, err := layout.Write(temporary, empty.Index)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", out, err)
-	}
-	named := layout.WithAnnotations(map[string]string{
-		"io.containerd.image.name":          s.name,
-		"org.opencontainers.image.ref.name": s.name[strings.LastIndex(s.name, ":")+1:],
-	})
-	if err := path.AppendImage(image, named); err != nil {
+	if err := fill(temporary); err != nil {
 		return fmt.Errorf("write %s: %w", out, err)
 	}
 	if err := os.RemoveAll(out); err != nil {

@@ -3,7 +3,8 @@
 # without installing anything: apt works out the packages from an empty list of
 # installed ones, and the archives are only unpacked.
 #
-# usage: rootfs.sh CACHE ROOT LIST [--on BELOW] PACKAGE...
+# usage: [ARCH=arm64] rootfs.sh CACHE ROOT LIST [--on BELOW] PACKAGE...
+#   ARCH   Debian's name of the architecture, where it is not this machine's
 #   CACHE  folder for downloaded archives
 #   ROOT   folder to make
 #   LIST   file to write, with the name of every archive unpacked
@@ -22,7 +23,7 @@ fi
 # Perl (for git's rarely used commands), what configures packages at their
 # installation, users' accounts, compilers' headers, and tools for the browser.
 unused='perl|perl-base|perl-modules-.*|libperl.*|liberror-perl|libgdbm.*|libdb5.*|git-man|debconf|openssl|dpkg|adduser|passwd'
-unused+='|debianutils|mawk|gcc-.*-base|libaudit.*|libcap-ng0|libpam.*|libsemanage.*|libsepol.*|libmd0'
+unused+='|debianutils|mawk|libaudit.*|libcap-ng0|libpam.*|libsemanage.*|libsepol.*|libmd0'
 unused+='|python3.*|libpython3.*|gyp|.*-dev|nodejs-doc|media-types|readline-common|libsqlite3-0|libncursesw6'
 unused+='|webpack|terser|node-terser|node-webassemblyjs|node-jest-.*|node-core-js.*|node-babel.*|libjs-.*|node-caniuse.*|node-browserslist|eslint|node-es-abstract|node-types-.*|node-uglify-js'
 
@@ -33,14 +34,22 @@ cache=$(realpath "$cache")
 apt=(apt-get -qq -y --no-install-recommends
 	-o "Dir::State::status=$cache/status" -o "Dir::Cache::archives=$cache/archives"
 	-o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o Debug::NoLocking=1 -o APT::Sandbox::User=root)
+update=(apt-get -qq update)
+if [[ ${ARCH:=$(dpkg --print-architecture)} != $(dpkg --print-architecture) ]]; then
+	# Package lists of its own: the host's are of its own architecture.
+	lists=$cache/lists-$ARCH
+	mkdir -p "$lists/partial"
+	apt+=(-o "APT::Architecture=$ARCH" -o "APT::Architectures::=$ARCH" -o "Dir::State::lists=$lists")
+	update=("${apt[@]}" update)
+fi
 # The host's package lists may be missing, or older than the mirror.
 "${apt[@]}" --download-only install "$@" >/dev/null 2>&1 || {
-	apt-get -qq update
+	"${update[@]}"
 	"${apt[@]}" --download-only install "$@" >/dev/null
 }
 
 rm -rf "$root"
-mkdir -p "$root"/usr/{bin,sbin,lib,lib64}
+mkdir -p "$root"/usr/{bin,sbin,lib,lib64} "$root/var/lib/dpkg/status.d"
 for folder in bin sbin lib lib64; do ln -s "usr/$folder" "$root/$folder"; done
 : >"$list"
 # "Inst git (1:2.39.5-0 Debian:12 [amd64])" is git_1%3a2.39.5-0_amd64.deb.
@@ -51,10 +60,15 @@ for folder in bin sbin lib lib64; do ln -s "usr/$folder" "$root/$folder"; done
 		continue
 	fi
 	dpkg-deb --fsys-tarfile "$cache/archives/$archive" | tar -x --keep-directory-symlink -C "$root"
+	# Where scanners look for what is in an image without dpkg.
+	dpkg-deb -f "$cache/archives/$archive" >"$root/var/lib/dpkg/status.d/$name"
 	echo "$archive" >>"$list"
 done
 
-rm -rf "$root"/usr/share/{doc,man,info,locale,lintian,bug,doc-base,bash-completion,zsh,gdb,menu,pixmaps,applications,apport,initramfs-tools,libthai}
+# The licences stay: they are to come with the programs.
+find "$root"/usr/share/doc -type f -not -name copyright -delete
+find "$root"/usr/share/doc \( -xtype l -o -type d -empty \) -delete
+rm -rf "$root"/usr/share/{man,info,locale,lintian,bug,doc-base,bash-completion,zsh,gdb,menu,pixmaps,applications,apport,initramfs-tools,libthai}
 rm -rf "$root"/usr/share/nodejs/@types "$root"/usr/share/systemtap
 find "$root/usr/share/nodejs" \( -name '*.map' -o -name '*.d.ts' -o -name '*.md' \) -delete 2>/dev/null || true
 rm -rf "$root"/etc/{init.d,default,cron.daily,bash_completion.d} "$root"/usr/lib/systemd

@@ -1,0 +1,37 @@
+# What users download, made so that two runs give the same bytes: docs/releasing.md.
+
+##@ Releases
+
+# A commit with a tag is that version; any other is a version before the chart's next one that names the commit.
+CHART_VERSION := $(shell sed -n 's/^version: *//p' charts/gantry/Chart.yaml)
+VERSION ?= $(shell git describe --tags --exact-match --match 'v*' 2>/dev/null | sed 's/^v//' | grep . || echo $(CHART_VERSION)-dev.g$$(git rev-parse --short=12 HEAD))
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+# Where a release goes, and where it is made.
+DIST ?= dist
+RELEASE_WORK ?= bin/release
+
+RELEASE_TOOLS := bin/imagetool bin/sbom bin/helm bin/kubectl
+
+.PHONY: release
+release: packages $(RELEASE_TOOLS) ## Make all that is released, in dist/ (VERSION=1.2.3, where HEAD has no tag of it)
+	@$(call say,make release $(VERSION) in $(DIST))
+	@VERSION=$(VERSION) SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) DIST=$(DIST) WORK=$(RELEASE_WORK) \
+		IMAGE_PACKAGES="$(BASE_PACKAGES)" make/release.sh
+
+# A version that nothing else has: wherever it is found, it came from here.
+CHECKED_VERSION := $(CHART_VERSION)-check.1
+CHECKED := bin/release-check
+
+.PHONY: release-check
+release-check: ## Make a release twice and prove that it is the same, whole, and what it says it is
+	@rm -rf $(CHECKED)
+	@for run in one two; do \
+		$(MAKE) --no-print-directory release VERSION=$(CHECKED_VERSION) DIST=$(CHECKED)/$$run RELEASE_WORK=$(CHECKED)/work-$$run; \
+	done
+	@$(call say,check both)
+	@cd test/tools/sbom && go vet ./... && GANTRY_RELEASES=$(CURDIR)/$(CHECKED)/one:$(CURDIR)/$(CHECKED)/two GANTRY_RELEASE_VERSION=$(CHECKED_VERSION) \
+		GANTRY_BIN=$(CURDIR)/bin go test -count=1 ./...
+	@rm -rf $(CHECKED)
+
+bin/sbom: $(call go_sources,test/tools/sbom)
+	@$(call build,test/tools/sbom,.,$@)
