@@ -3,8 +3,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
+
+	"github.com/gantry-operator/gantry/internal/operation"
 )
 
 // version is set when the program is linked.
@@ -19,6 +22,9 @@ const usage = `usage:
 func main() {
 	if err := command(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "agent:", err)
+		if errors.As(err, &unreachable{}) {
+			os.Exit(operation.ExitUnreachable)
+		}
 		os.Exit(1)
 	}
 }

@@ -29,6 +29,7 @@ type options struct {
 	serviceAccountDir string
 	cache             string
 	host              string
+	terminationLog    string
 }
 
 func readOptions(args []string) (options, error) {
@@ -46,6 +47,7 @@ func readOptions(args []string) (options, error) {
 	flags.StringVar(&o.serviceAccountDir, "service-account-dir", "/var/run/secrets/kubernetes.io/serviceaccount",
 		"where the pod's service account is mounted")
 	flags.StringVar(&o.cache, "cache", "/var/cache/gantry", "directory for what package managers download, used where it is there")
+	flags.StringVar(&o.terminationLog, "termination-log", "/dev/termination-log", "where the kubelet reads why the container ended")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}

@@ -72,12 +72,17 @@ func run(args []string) error {
 	client := &session.Client{
 		Hub: o.hub, TLS: trust(o, o.serverName), Token: o.token, Handler: worker, Log: log,
 	}
+	given := tell(client, o, worker, log)
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
 		client.Run(ctx)
 	}()
-	<-ended.Done()
+	select {
+	case <-ended.Done():
+	case trouble := <-given:
+		return lastWords(o, trouble, log)
+	}
 	// A second signal ends the program at once.
 	stop()
 	log.Info("the pod is ending", "killAfter", o.killAfter.String())

@@ -44,6 +44,7 @@ type Agent struct {
 	keeping  *keeping
 	waiting  []*operation.Operation
 	stopping bool
+	leaving  bool
 	settled  chan struct{}
 }
 
@@ -171,6 +172,18 @@ func (a *Agent) Stop(reason string, patience time.Duration) {
 			return
 		}
 	}
+}
+
+// Leave tells whether nothing would be lost if the agent ended now: no operation runs or waits, and no result is unrecorded.
+// If so, it takes no operation any more.
+func (a *Agent) Leave() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.running != nil || len(a.waiting) > 0 || a.keeping != nil || len(a.journal.Unrecorded()) > 0 {
+		return false
+	}
+	a.leaving = true
+	return true
 }
 
 // idle says that no operation is under way.

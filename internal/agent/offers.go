@@ -16,6 +16,9 @@ import (
 func (a *Agent) offered(op *operation.Operation) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.leaving {
+		return // it is offered again to the agent that comes next
+	}
 	if a.running != nil && a.running.op.GetUid() == op.GetUid() {
 		a.outbox.progress(proto.CloneOf(a.running.progress))
 		return

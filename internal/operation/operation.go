@@ -6,6 +6,9 @@ package operation
 // Protocol is the version of the session's protocol. It changes only when an older end would misunderstand.
 const Protocol = 1
 
+// ExitUnreachable is how an agent's container ends that says, as its last words, why it does not reach the manager.
+const ExitUnreachable = 69
+
 // Reasons of a Result, which become reasons of the Update's Failed condition.
 const (
 	// ReasonSucceeded is that of a success.

@@ -40,18 +40,25 @@ type Client struct {
 	Handler Handler
 	// Log is the pod's.
 	Log *slog.Logger
+	// Opened is told when the manager has taken the agent in. Optional.
+	Opened func()
+	// Failed is told why there is no session, between two tries, and says whether to give up. Optional.
+	Failed func(Trouble) (giveUp bool)
 }
 
-// Run keeps a session open until the context ends.
+// Run keeps a session open until the context ends, or until Failed gives up.
 func (c *Client) Run(ctx context.Context) {
 	wait := firstWait
 	for {
-		welcomed, err := c.session(ctx)
+		try := &attempt{}
+		welcomed, err := c.session(ctx, try)
 		if ctx.Err() != nil {
 			return
 		}
 		if welcomed {
 			wait = firstWait
+		} else if c.Failed != nil && c.Failed(try.trouble(c.Hub, err)) {
+			return
 		}
 		// A fleet must not come back in one beat after the manager was away.
 		pause := wait/2 + rand.N(wait/2+1)
@@ -68,10 +75,10 @@ func (c *Client) Run(ctx context.Context) {
 }
 
 // session runs one session. It says whether the hub took the agent in.
-func (c *Client) session(ctx context.Context) (welcomed bool, err error) {
+func (c *Client) session(ctx context.Context, try *attempt) (welcomed bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	connection, err := c.dial()
+	connection, err := c.dial(try)
 	if err != nil {
 		return false, err
 	}
@@ -97,6 +104,9 @@ func (c *Client) session(ctx context.Context) (welcomed bool, err error) {
 	}
 	opened()
 	c.Log.Info("the session to the manager is open", "hub", c.Hub)
+	if c.Opened != nil {
+		c.Opened()
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- c.receive(stream) }()
 	return true, c.send(ctx, stream, failed)
@@ -121,9 +131,10 @@ func (c *Client) deadline(cancel func()) (opening func(error) error, opened func
 }
 
 // dial makes the connection. The address is resolved for each session, and no proxy is used: the hub is in the cluster.
-func (c *Client) dial() (*grpc.ClientConn, error) {
+func (c *Client) dial(try *attempt) (*grpc.ClientConn, error) {
 	connection, err := grpc.NewClient("passthrough:///"+c.Hub,
-		grpc.WithTransportCredentials(credentials.NewTLS(c.TLS)),
+		grpc.WithContextDialer(try.dial),
+		grpc.WithTransportCredentials(watched{credentials.NewTLS(c.TLS), try}),
 		grpc.WithPerRPCCredentials(token(c.Token)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingAfter, Timeout: pongWithin, PermitWithoutStream: true}),
 		grpc.WithNoProxy(), grpc.WithDisableServiceConfig(), grpc.WithDisableRetry(),

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/gantry-operator/gantry/internal/operation"
 	"github.com/gantry-operator/gantry/internal/pod"
 )
 
@@ -48,7 +49,13 @@ func troubleOfContainer(o *Observed, status *corev1.ContainerStatus) (trouble, b
 		}
 	}
 	for _, ended := range []*corev1.ContainerStateTerminated{status.State.Terminated, status.LastTerminationState.Terminated} {
-		if ended != nil && ended.ExitCode != 0 {
+		switch {
+		case ended == nil || ended.ExitCode == 0:
+		case ended.ExitCode == operation.ExitUnreachable && status.Name == pod.ContainerPulumi:
+			if !healed(o, ended) {
+				return unreachable(o, ended), true
+			}
+		default:
 			return exitTrouble(o, status.Name, ended), true
 		}
 	}
@@ -106,4 +113,18 @@ func exitTrouble(o *Observed, container string, ended *corev1.ContainerStateTerm
 		message += ": " + words
 	}
 	return trouble{ReasonContainerFailed, message + fmt.Sprintf("; see kubectl logs -n %s %s -c %s --previous", o.Pod.Namespace, o.Pod.Name, container)}
+}
+
+// unreachable says why the agent does not reach the manager, in the words that it left as its last.
+func unreachable(o *Observed, ended *corev1.ContainerStateTerminated) trouble {
+	return trouble{ReasonAgentNotConnected, fmt.Sprintf("the agent in pod %s does not reach the manager: %s", o.Pod.Name, strings.TrimSpace(ended.Message))}
+}
+
+// healed tells whether the agent has been connected since its container ended, so that what it said then is over.
+func healed(o *Observed, ended *corev1.ContainerStateTerminated) bool {
+	if !wasConnected(&o.Workspace.Status) {
+		return false
+	}
+	is := stateCondition(o.Workspace.Status.Conditions)
+	return !is.LastTransitionTime.Time.Before(ended.FinishedAt.Time)
 }

@@ -118,6 +118,31 @@ func TestTrouble(t *testing.T) {
 			reason:  ReasonContainerFailed,
 			message: "container pulumi of pod demo-workspace-0 ends with exit code 137 (OOMKilled); see kubectl logs -n team demo-workspace-0 -c pulumi --previous",
 		},
+		"AgentSaysWhy": {
+			change: func(o *Observed) {
+				o.Pod.Status.ContainerStatuses[0].LastTerminationState = terminatedWith(69, "Error", "gantry-hub does not answer at port 9443\n")
+			},
+			reason:  ReasonAgentNotConnected,
+			message: "the agent in pod demo-workspace-0 does not reach the manager: gantry-hub does not answer at port 9443",
+		},
+		"AgentSaidWhyAndCameBack": {
+			change: func(o *Observed) {
+				ended := terminatedWith(69, "Error", "gantry-hub does not answer at port 9443")
+				ended.Terminated.FinishedAt = metav1.NewTime(start())
+				o.Pod.Status.ContainerStatuses[0].LastTerminationState = ended
+				o.Workspace.Status.PodName = o.Pod.Name
+				o.Workspace.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: "True", Reason: ReasonSucceeded, LastTransitionTime: metav1.NewTime(start().Add(time.Second))}}
+			},
+		},
+		"AgentSaysWhyItWasLost": {
+			change: func(o *Observed) {
+				ended := terminatedWith(69, "Error", "the manager refuses the pod's token: it has expired")
+				ended.Terminated.FinishedAt = metav1.NewTime(start().Add(3 * time.Minute))
+				o.Pod.Status.ContainerStatuses[0].LastTerminationState = ended
+				o.Workspace.Status.Conditions = []metav1.Condition{{Type: "Reconciling", Status: "True", Reason: ReasonConnectionFailed, LastTransitionTime: metav1.NewTime(start().Add(time.Minute))}}
+			},
+			now: 3 * time.Minute, reason: ReasonAgentNotConnected, message: "does not reach the manager: the manager refuses the pod's token: it has expired",
+		},
 		"SidecarFails": {
 			change: func(o *Observed) {
 				o.Pod.Status.ContainerStatuses = append(o.Pod.Status.ContainerStatuses, corev1.ContainerStatus{Name: "side", State: waitingFor("ErrImagePull", "x")})

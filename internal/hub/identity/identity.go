@@ -126,6 +126,9 @@ func (a *Authenticator) holder(ctx context.Context, token string) (holder, error
 	}
 	who, err := read(review)
 	if err != nil {
+		if !review.Authenticated {
+			err = fmt.Errorf("%w%s", err, flaw(token, a.accepted.clock.Now()))
+		}
 		return holder{}, err
 	}
 	a.accepted.add(token, who)
