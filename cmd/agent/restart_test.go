@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -242,4 +243,34 @@ func waitFor(tb testing.TB, what string, seen func() bool) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+}
+
+// An agent that the manager refuses ends, with the reason where the kubelet reads it, and is as good as new when it is taken in.
+func TestAnAgentThatIsRefusedSaysWhy(t *testing.T) {
+	p := newPod(t, cliDouble(t))
+	p.hub.wait("come", func() bool { return len(p.hub.hellos) == 1 })
+	words := filepath.Join(p.share, "termination-log")
+	p.write("token", "somebody else's")
+	p.again("--termination-log=" + words)
+	ended := make(chan error, 1)
+	process := p.process
+	go func() { ended <- process.Wait() }()
+	select {
+	case err := <-ended:
+		if code := process.ProcessState.ExitCode(); code != operation.ExitUnreachable {
+			t.Errorf("it ended with %v", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("the agent did not end")
+	}
+	if got, want := p.read("termination-log"), "the manager refuses the pod's token: the token is not the pod's"; got != want {
+		t.Errorf("its last words are %q, want %q", got, want)
+	}
+	p.write("token", "pod-token")
+	p.start()
+	p.hub.wait("come back", func() bool { return len(p.hub.hellos) == 2 })
+	p.hub.offer(up("after", p.store.put(t, yaml("outputs: {}\n"), "")))
+	p.underWay()
+	p.release()
+	wantSuccess(t, p.hub.result("after"))
 }

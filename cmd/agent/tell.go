@@ -20,7 +20,6 @@ func tell(client *session.Client, o options, worker *agent.Agent, log *slog.Logg
 		}
 	}
 	client.Failed = func(trouble session.Trouble) bool {
-		log.Info("the manager is not reached", "kind", string(trouble.Kind), "reason", trouble.Text)
 		end, err := teller.Failed(string(trouble.Kind))
 		if err != nil {
 			log.Warn("the reason is not told to the cluster", "error", err)

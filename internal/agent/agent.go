@@ -174,12 +174,12 @@ func (a *Agent) Stop(reason string, patience time.Duration) {
 	}
 }
 
-// Leave tells whether nothing would be lost if the agent ended now: no operation runs or waits, and no result is unrecorded.
-// If so, it takes no operation any more.
+// Leave tells whether nothing would be lost if the agent ended now: no operation runs or waits, every one that has begun is in the
+// journal with its result, and none of these is unrecorded. If so, it takes no operation any more.
 func (a *Agent) Leave() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.running != nil || len(a.waiting) > 0 || a.keeping != nil || len(a.journal.Unrecorded()) > 0 {
+	if a.running != nil || len(a.waiting) > 0 || a.keeping != nil || len(a.journal.Unfinished())+len(a.journal.Unrecorded()) > 0 {
 		return false
 	}
 	a.leaving = true
