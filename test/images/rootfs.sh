@@ -23,7 +23,7 @@ fi
 # Perl (for git's rarely used commands), what configures packages at their
 # installation, users' accounts, compilers' headers, and tools for the browser.
 unused='perl|perl-base|perl-modules-.*|libperl.*|liberror-perl|libgdbm.*|libdb5.*|git-man|debconf|openssl|dpkg|adduser|passwd'
-unused+='|debianutils|mawk|libaudit.*|libcap-ng0|libpam.*|libsemanage.*|libsepol.*|libmd0'
+unused+='|debianutils|mawk|libaudit.*|libcap-ng0|libpam.*|libsemanage.*|libsepol.*|libsasl2-modules-db'
 unused+='|python3.*|libpython3.*|gyp|.*-dev|nodejs-doc|media-types|readline-common|libsqlite3-0|libncursesw6'
 unused+='|webpack|terser|node-terser|node-webassemblyjs|node-jest-.*|node-core-js.*|node-babel.*|libjs-.*|node-caniuse.*|node-browserslist|eslint|node-es-abstract|node-types-.*|node-uglify-js'
 
