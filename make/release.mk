@@ -4,7 +4,7 @@
 
 # A commit with a tag is that version; any other is a version before the chart's next one that names the commit.
 CHART_VERSION := $(shell sed -n 's/^version: *//p' charts/gantry/Chart.yaml)
-VERSION ?= $(shell git describe --tags --exact-match --match 'v*' 2>/dev/null | sed 's/^v//' | grep . || echo $(CHART_VERSION)-dev.g$$(git rev-parse --short=12 HEAD))
+RELEASE_VERSION = $(or $(VERSION),$(shell git describe --tags --exact-match --match 'v*' 2>/dev/null | sed 's/^v//' | grep . || echo $(CHART_VERSION)-dev.g$$(git rev-parse --short=12 HEAD)))
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
 # Where a release goes, and where it is made.
 DIST ?= dist
@@ -14,8 +14,8 @@ RELEASE_TOOLS := bin/imagetool bin/sbom bin/helm bin/kubectl
 
 .PHONY: release
 release: packages $(RELEASE_TOOLS) ## Make all that is released, in dist/ (VERSION=1.2.3, where HEAD has no tag of it)
-	@$(call say,make release $(VERSION) in $(DIST))
-	@VERSION=$(VERSION) SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) DIST=$(DIST) WORK=$(RELEASE_WORK) \
+	@$(call say,make release $(RELEASE_VERSION) in $(DIST))
+	@VERSION=$(RELEASE_VERSION) SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) DIST=$(DIST) WORK=$(RELEASE_WORK) \
 		IMAGE_PACKAGES="$(BASE_PACKAGES)" make/release.sh
 
 # A version that nothing else has: wherever it is found, it came from here.
