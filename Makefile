@@ -52,7 +52,7 @@ endif
 test: unit release-check cluster-check e2e chaos-short rbac ## Run every test: unit, API server, the embedded cluster itself, on the cluster, faults there, and what the manager used of its rights
 
 # Modules of their own beside the root module, with tests.
-NESTED := test/cluster test/images test/flux test/tools/sbom $(patsubst %/go.mod,%,$(wildcard test/doubles/*/go.mod))
+NESTED := test/cluster test/images test/flux test/prometheus test/tools/sbom $(patsubst %/go.mod,%,$(wildcard test/doubles/*/go.mod))
 
 .PHONY: unit
 unit: packages bin/envtest bin/flux-crds bin/helm bin/kubectl $(PULUMI_TOOLS) $(DOUBLES) bin/packages/npm ## Run vet, unit tests and tests against a real API server
