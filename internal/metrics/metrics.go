@@ -5,7 +5,6 @@ package metrics
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -77,7 +76,7 @@ func NewRecorder(registerer prometheus.Registerer) (*Recorder, error) {
 		}
 	}
 	for _, kind := range types() {
-		for _, outcome := range []string{outcomeSucceeded, outcomeFailed, outcomeCanceled, outcomeInterrupted} {
+		for _, outcome := range []string{operation.Succeeded, operation.Failed, operation.Canceled, operation.Interrupted} {
 			r.operations.WithLabelValues(kind, outcome) // so that the first of them is an increase
 		}
 	}
@@ -94,31 +93,18 @@ func (r *Recorder) PodStarted(took time.Duration) {
 	r.podStart.Observe(max(0, took.Seconds()))
 }
 
-// Ended records the end of an operation and its phases, whose Update has existed for the given time. They come from a pod: each known
-// phase counts once, and none for longer than the Update exists.
+// Ended records the end of an operation and the phases of it that are known, whose Update has existed for the given time.
 func (r *Recorder) Ended(kind autov1alpha1.UpdateType, result *operation.Result, lived time.Duration) {
-	r.operations.WithLabelValues(typeLabel(kind), outcome(result)).Inc()
-	left := []string{operation.PhaseFetch, operation.PhaseInstall, operation.PhaseConfigure, operation.PhaseOperation}
-	for _, phase := range result.GetPhases() {
-		i, took := slices.Index(left, phase.GetName()), phase.GetDuration().AsDuration()
-		if i < 0 || !phase.GetDuration().IsValid() || took < 0 || took > lived {
-			continue
-		}
-		left = slices.Delete(left, i, i+1)
-		r.phase.WithLabelValues(phase.GetName(), typeLabel(kind), outcome(result)).Observe(took.Seconds())
+	outcome := operation.OutcomeWord(result.GetOutcome())
+	r.operations.WithLabelValues(typeLabel(kind), outcome).Inc()
+	for phase, took := range operation.KnownPhases(result, lived) {
+		r.phase.WithLabelValues(phase, typeLabel(kind), outcome).Observe(took.Seconds())
 	}
 }
 
 // EndedWithoutResult records the end of an operation that no agent told the result of, by the reason that is on record.
 func (r *Recorder) EndedWithoutResult(kind autov1alpha1.UpdateType, reason string) {
-	outcome := outcomeFailed
-	switch reason {
-	case operation.ReasonCanceled:
-		outcome = outcomeCanceled
-	case operation.ReasonAborted:
-		outcome = outcomeInterrupted
-	}
-	r.operations.WithLabelValues(typeLabel(kind), outcome).Inc()
+	r.operations.WithLabelValues(typeLabel(kind), operation.OutcomeWord(operation.OutcomeWithoutResult(reason))).Inc()
 }
 
 // WebhookReceived records a request of a git host, by the form it had and what came of it.
@@ -132,26 +118,4 @@ func (r *Recorder) GitRequested(kind, result string, took time.Duration) {
 	if kind == "fetch" && result == "success" {
 		r.gitFetch.Observe(max(0, took.Seconds()))
 	}
-}
-
-// Outcomes of operations.
-const (
-	outcomeSucceeded   = "succeeded"
-	outcomeFailed      = "failed"
-	outcomeCanceled    = "canceled"
-	outcomeInterrupted = "interrupted"
-)
-
-// outcome is the label of an operation's outcome. One that is not known is taken for a failure.
-func outcome(result *operation.Result) string {
-	switch result.GetOutcome() {
-	case operation.Outcome_SUCCEEDED:
-		return outcomeSucceeded
-	case operation.Outcome_CANCELED:
-		return outcomeCanceled
-	case operation.Outcome_INTERRUPTED:
-		return outcomeInterrupted
-	case operation.Outcome_FAILED, operation.Outcome_OUTCOME_UNSPECIFIED:
-	}
-	return outcomeFailed
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/gantry-operator/gantry/internal/references"
 	"github.com/gantry-operator/gantry/internal/source/flux"
 	"github.com/gantry-operator/gantry/internal/source/git"
+	"github.com/gantry-operator/gantry/internal/tracing"
 )
 
 // parts are what the controllers are built from.
@@ -33,6 +34,8 @@ type parts struct {
 	hub   *hub.Hub
 	// metrics measures.
 	metrics *metrics.Recorder
+	// traces makes traces of updates; nil makes none.
+	traces  *tracing.Updates
 	store   *artifact.Store
 	missing missingArtifacts
 	// url is where the leader serves an artifact.
@@ -69,6 +72,9 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, p parts) error {
 	updates := &update.Reconciler{
 		Client: mgr.GetClient(), Reader: p.live, Clock: p.clock, Recorder: mgr.GetEventRecorder("update-controller"),
 		Metrics: p.metrics, Hub: p.hub, Snapshots: p.hub, Git: p.git, Wake: p.hub.Updates(), Settings: update.Settings{CancelGrace: p.options.CancelGrace, ArtifactURL: p.url},
+	}
+	if p.traces != nil {
+		stacks.Traces, updates.Traces = p.traces, p.traces
 	}
 	controllers := []struct {
 		name  string

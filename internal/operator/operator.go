@@ -165,6 +165,10 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 	if err != nil {
 		return err
 	}
+	traces, err := newTraces(ctx, o.traces, log.WithName("traces"))
+	if err != nil {
+		return err
+	}
 	missing := make(missingArtifacts, missingAtOnce)
 	runnables := []manager.Runnable{
 		keeper,
@@ -177,6 +181,9 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 		},
 		&artifact.Sweeper{Store: store, Ready: known(mgr.GetCache()), Clock: now, Log: log.WithName("artifacts")},
 	}
+	if traces != nil {
+		runnables = append(runnables, &tracesEnd{traces, log.WithName("traces")})
+	}
 	if o.WebhookAddress != "" {
 		runnables = append(runnables, newWebhooks(o, live, keeper, recorder, repositories, log.WithName("webhooks")))
 	}
@@ -187,7 +194,7 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 		return err
 	}
 	if err := addControllers(ctx, mgr, parts{
-		options: o, live: live, clock: now, hub: sessions, metrics: recorder, store: store, missing: missing,
+		options: o, live: live, clock: now, hub: sessions, metrics: recorder, traces: traces, store: store, missing: missing,
 		inputs: inputs, git: repositories, flux: fluxSources, pods: pods,
 		url: func(digest string) string { return artifact.URL(hubHost(o), artifactPort, digest) },
 		ca:  func() string { return string(keeper.Bundle()) },

@@ -127,6 +127,7 @@ func (c *cluster) only(namespace string) *autov1alpha1.Update {
 func TestManagers(t *testing.T) {
 	c := startCluster(t)
 	c.lookOn()
+	traces := startCollector(t)
 	first := c.start("first")
 	eventually(t, "the first manager leads", func() bool { return c.leader() == "first" })
 	second := c.start("second")
@@ -210,7 +211,10 @@ func TestManagers(t *testing.T) {
 	}
 	c.succeeded(t, op.GetUid())
 	agent.metrics(third, reader, "stacks_active 1", `stacks_reconciling{name="demo",namespace="team"} 0`,
-		`gantry_update_phase_duration_seconds_count{outcome="succeeded",phase="fetch",type="up"} 1`)
+		`gantry_update_phase_duration_seconds_count{outcome="succeeded",phase="fetch",type="up"} 1`,
+		`gantry_operations_total{outcome="succeeded",type="up"} 1`, `gantry_stacks{state="ready"} 1`, `gantry_updates{state="running",type="up"} 0`,
+		`gantry_certificate_expiry_timestamp_seconds{certificate="serving"} `)
+	traces.traced(op.GetUid())
 	if _, page := agent.get(third.metrics, metricsURL, reader); strings.Contains(page, "gantry_pod_start_duration_seconds_count 1") {
 		t.Error("an agent that came back counts as the start of a pod")
 	}

@@ -94,6 +94,8 @@ type Options struct {
 	pkoNamed bool
 	// gitEnvironment is what git may see of the environment: where programs are, and the proxies.
 	gitEnvironment []string
+	// traces is the protocol by which traces are exported; empty for not at all.
+	traces string
 }
 
 // defaults are the options where neither a flag nor the environment says anything.
@@ -207,6 +209,10 @@ func (o *Options) environment(getenv func(string) string) error {
 	}
 	o.gitEnvironment = environmentOf(gitEnvironment(), getenv)
 	var failures []error
+	var err error
+	if o.traces, err = otlpProtocol(getenv); err != nil {
+		failures = append(failures, err)
+	}
 	durations := map[string]*time.Duration{
 		"LEADER_ELECTION_LEASE_DURATION": &o.LeaseDuration, "LEADER_ELECTION_RENEW_DEADLINE": &o.RenewDeadline,
 		"LEADER_ELECTION_RETRY_PERIOD": &o.RetryPeriod, "KUBE_API_TIMEOUT": &o.APITimeout,

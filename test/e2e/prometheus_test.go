@@ -45,6 +45,12 @@ func TestPrometheus(t *testing.T) {
 	prometheus.until(`ALERTS{alertname="GantryNoManagerLeads"}`, 0)
 	prometheus.until(`ALERTS{alertname="GantryCertificateExpires"}`, 0)
 
+	t.Log("the alert is over when the Stack is mended")
+	s.program("disk", mended)
+	s.untilReady(stack)
+	prometheus.until(firing, 0)
+	prometheus.until(fmt.Sprintf(`time() - gantry_stack_last_success_timestamp_seconds{namespace=%q, name="failing"} < 600`, s.Name), 1)
+
 	t.Log("what the alerts and the dashboard ask for is served")
 	served := prometheus.names()
 	for _, name := range asked(t) {
@@ -52,12 +58,6 @@ func TestPrometheus(t *testing.T) {
 			t.Errorf("the manager does not serve %s", name)
 		}
 	}
-
-	t.Log("the alert is over when the Stack is mended")
-	s.program("disk", mended)
-	s.untilReady(stack)
-	prometheus.until(firing, 0)
-	prometheus.until(fmt.Sprintf(`time() - gantry_stack_last_success_timestamp_seconds{namespace=%q, name="failing"} < 600`, s.Name), 1)
 }
 
 // asked are the metrics that the alerts and the dashboard ask for, but for those that are told only while, or after,

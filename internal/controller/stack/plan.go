@@ -22,6 +22,8 @@ import (
 
 // Observed is all that a plan is made from.
 type Observed struct {
+	// Began is when the reconcile did.
+	Began time.Time
 	// Stack as it is, with the result of an update that is complete already in its status.
 	Stack *pulumiv1.Stack
 	// Absorbed is the update whose result was put there, nil if there was none to record.

@@ -33,6 +33,8 @@ type Reconciler struct {
 	Clock clock.PassiveClock
 	// Recorder emits events.
 	Recorder events.EventRecorder
+	// Traces makes traces; nil makes none.
+	Traces Traces
 	// Artifacts keeps the archives of the sources.
 	Artifacts Artifacts
 	// Git follows repositories.
@@ -105,7 +107,7 @@ func (r *Reconciler) rest(stack *pulumiv1.Stack) {
 
 // step observes, plans and takes one step, and answers when to look again.
 func (r *Reconciler) step(ctx context.Context, stack *pulumiv1.Stack) (time.Duration, error) {
-	mayBeApplied := !isFresh(stack)
+	mayBeApplied, began := !isFresh(stack), r.Clock.Now()
 	if err := r.ensureFinalizer(ctx, stack); err != nil {
 		return 0, err
 	}
@@ -113,6 +115,7 @@ func (r *Reconciler) step(ctx context.Context, stack *pulumiv1.Stack) (time.Dura
 	if err != nil {
 		return 0, err
 	}
+	observed.Began = began
 	if observed.Stack.Status.Applied == nil {
 		observed.Stack.Status.Applied = &mayBeApplied
 	}

@@ -122,6 +122,7 @@ func (r *Reconciler) run(ctx context.Context, stack *pulumiv1.Stack, o Observed,
 		return fmt.Errorf("create Update %s: %w", update.Name, err)
 	} else if err == nil {
 		r.emit(stack, updateDetected(*step))
+		r.traceDecision(update, stack.Name, o.Began)
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ func workspaceKey(update *autov1alpha1.Update) types.NamespacedName {
 // observe reads what a plan for the Update is made from, and no more than that: a waiting Update needs its Workspace and
 // its rivals, a running one its pod if the agent is away.
 func (r *Reconciler) observe(ctx context.Context, update *autov1alpha1.Update) (Observed, error) {
-	o := Observed{Update: update, Settings: r.Settings}
+	o := Observed{Update: update, Settings: r.Settings, Began: r.Clock.Now()}
 	var unnamed validate.Problems
 	if unnamed.ObjectName("spec.workspaceName", "Workspace", update.Spec.WorkspaceName); len(unnamed) > 0 {
 		return o, nil

@@ -34,6 +34,8 @@ type Observed struct {
 	PodEnd string
 	// Settings are the manager's.
 	Settings Settings
+	// Began is when the reconcile did.
+	Began time.Time
 }
 
 // Settings are the manager's part of every operation.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
@@ -60,6 +61,14 @@ type Metrics interface {
 	EndedWithoutResult(kind autov1alpha1.UpdateType, reason string)
 }
 
+// Traces makes a trace of every Update.
+type Traces interface {
+	// Offered says that the operation was offered to a pod, by a reconcile that began at the given time.
+	Offered(update *autov1alpha1.Update, pod *corev1.Pod, began, ended time.Time)
+	// Ended says that the end is on record for the given reason; result is nil where no agent told one.
+	Ended(update *autov1alpha1.Update, result *operation.Result, reason string, began, ended time.Time)
+}
+
 // Reconciler takes every Update to its end.
 type Reconciler struct {
 	// Client reads from the cache and writes. Its cache needs the index IndexWorkspaceName.
@@ -80,6 +89,8 @@ type Reconciler struct {
 	Recorder events.EventRecorder
 	// Metrics measures.
 	Metrics Metrics
+	// Traces makes traces; nil makes none.
+	Traces Traces
 	// Settings are the manager's part of every operation.
 	Settings Settings
 

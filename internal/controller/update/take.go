@@ -72,6 +72,7 @@ func (r *Reconciler) start(ctx context.Context, o Observed, s Step) (ctrl.Result
 		return ctrl.Result{RequeueAfter: offerAgain}, r.write(ctx, o, free, keptOutputs{})
 	}
 	r.Metrics.Offered(o.Update.Spec.Type, r.existed(o.Update))
+	r.traceOffer(ctx, o)
 	ctrl.LoggerFrom(ctx).Info("Operation offered", "type", o.Update.Spec.Type, "workspace", o.Update.Spec.WorkspaceName, "podUID", o.Session.PodUID)
 	return ctrl.Result{}, nil
 }
@@ -163,6 +164,7 @@ func (r *Reconciler) record(ctx context.Context, o Observed, s Step) (ctrl.Resul
 		return ctrl.Result{}, err
 	}
 	r.Metrics.Ended(o.Update.Spec.Type, o.State.Result, r.existed(o.Update))
+	r.traceEnd(o)
 	r.emit(o.Update, completion(o.Update, o.State.Result, kept)...)
 	return r.release(ctx, o)
 }
@@ -173,6 +175,7 @@ func (r *Reconciler) end(ctx context.Context, o Observed, s Step) (ctrl.Result, 
 		return ctrl.Result{}, err
 	}
 	r.Metrics.EndedWithoutResult(o.Update.Spec.Type, s.Reason)
+	r.traceEnd(o)
 	r.emit(o.Update, ending(o.Update, s)...)
 	return r.release(ctx, o)
 }
