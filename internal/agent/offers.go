@@ -44,7 +44,7 @@ func (a *Agent) start(op *operation.Operation) {
 	entry := journal.Entry{UID: op.GetUid(), Name: op.GetName(), Command: command(op), Started: now}
 	if err := a.journal.Start(entry); err != nil {
 		// Without the journal nothing would keep the operation from running twice.
-		a.log.Error("an operation cannot be started", "update", op.GetName(), "error", err)
+		a.log.Error("an operation cannot be started", "update", op.GetName(), "uid", op.GetUid(), "error", err)
 		a.outbox.result(notRun(op, timestamppb.New(now), operation.Outcome_FAILED, operation.ReasonInitializationFailed,
 			"the agent cannot write to the pod's disk: "+err.Error()))
 		return
@@ -84,7 +84,7 @@ func (a *Agent) report(progress *operation.Progress) {
 // finish puts a result on the disk and sends it. The caller holds the lock.
 func (a *Agent) finish(result *operation.Result) {
 	result = fitting(result)
-	a.log.Info("the operation ended", "update", result.GetName(), "outcome", result.GetOutcome().String(),
+	a.log.Info("the operation ended", "update", result.GetName(), "uid", result.GetUid(), "outcome", result.GetOutcome().String(),
 		"reason", result.GetReason())
 	if err := a.journal.Finish(result); err != nil {
 		a.log.Error("the journal cannot be written; the result is lost if the container is restarted", "error", err)

@@ -65,7 +65,7 @@ func (s *Sweeper) sweep(ctx context.Context) {
 		s.Log.Error(err, "Could not remove old artifacts")
 	}
 	if swept.Evicted > 0 {
-		s.Log.V(1).Info("Removed old artifacts", "count", swept.Evicted, "left", swept.Left, "bytes", swept.Bytes)
+		s.Log.V(1).Info("Removed old artifacts", "count", swept.Evicted, "artifacts", swept.Left, "bytes", swept.Bytes)
 	}
 	if swept.Over {
 		s.Log.Info("The artifacts that are in use have more bytes than the store should; nothing is lost, but its disk may fill up: "+

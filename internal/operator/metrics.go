@@ -76,13 +76,7 @@ func (m *objectMetrics) Start(ctx context.Context) error {
 		defer cancel()
 		return m.cache.List(within, list, client.UnsafeDisableDeepCopy)
 	}
-	collectors := []prometheus.Collector{
-		metrics.NewFleet(read), metrics.NewWork(read), metrics.NewArtifacts(m.store.Usage), metrics.NewSources(m.git.Count),
-	}
-	if m.perStack {
-		collectors = append(collectors, metrics.NewObjects(read))
-	}
-	for _, collector := range collectors {
+	for _, collector := range m.collectors(read) {
 		if err := m.registerer.Register(collector); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
 		}
@@ -90,6 +84,17 @@ func (m *objectMetrics) Start(ctx context.Context) error {
 	}
 	<-ctx.Done()
 	return nil
+}
+
+// collectors are all that tell of objects.
+func (m *objectMetrics) collectors(read metrics.Read) []prometheus.Collector {
+	all := []prometheus.Collector{
+		metrics.NewFleet(read), metrics.NewWork(read), metrics.NewArtifacts(m.store.Usage), metrics.NewSources(m.git.Count),
+	}
+	if m.perStack {
+		all = append(all, metrics.NewObjects(read))
+	}
+	return all
 }
 
 // guard lets those through who may get the path by the cluster's RBAC. The library's own guard does the same, but brings

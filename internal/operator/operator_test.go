@@ -164,6 +164,10 @@ func TestManagers(t *testing.T) {
 	if update == nil || op.GetUid() != string(update.UID) || op.GetType() != operation.Type_UP || op.GetStack().GetName() != "dev" {
 		t.Fatalf("offered %v for Update %v", op, update)
 	}
+	first.logged(t, "Operation offered", map[string]any{
+		"level": "info", "controller": "update-controller", "controllerKind": "Update", "namespace": "team", "name": update.Name, "uid": op.GetUid(),
+		"type": "up", "workspace": map[string]any{"namespace": "team", "name": "demo"},
+	})
 	source := op.GetSource().GetArtifact()
 	if code, content := agent.fetch(first, source.GetUrl(), token); code != 200 || !strings.HasPrefix(content, "\x1f\x8b") {
 		t.Errorf("artifact: code %d, %d bytes", code, len(content))

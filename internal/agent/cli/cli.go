@@ -153,7 +153,7 @@ func (c *CLI) watch(ctx context.Context, process *os.Process, grace time.Duratio
 		case <-c.Kill:
 		}
 		interrupted = true
-		c.Log.Info("interrupting pulumi", "grace", grace.String(), "cause", context.Cause(ctx))
+		c.Log.Info("interrupting pulumi", "grace", grace.String(), "reason", context.Cause(ctx))
 		_ = process.Signal(syscall.SIGINT)
 		timer := time.NewTimer(grace)
 		defer timer.Stop()

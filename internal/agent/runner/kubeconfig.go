@@ -42,12 +42,12 @@ func (r *Runner) kubeconfig(run *run) (*settings.Item, error) {
 		return item, nil
 	default:
 		if theirs := run.env.kubeconfig(); theirs != "" {
-			r.Log.Info("no kubeconfig is generated for the program", "why", theirs)
+			r.Log.Info("no kubeconfig is generated for the program", "reason", theirs)
 			return nil, nil
 		}
 		text, err := r.generate()
 		if err != nil {
-			r.Log.Info("no kubeconfig is generated for the program", "why", err.Error())
+			r.Log.Info("no kubeconfig is generated for the program", "error", err)
 			run.notes = append(run.notes, "no kubeconfig was generated: "+err.Error())
 			return nil, nil
 		}

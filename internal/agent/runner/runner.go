@@ -125,7 +125,7 @@ func (r *Runner) Run(ctx context.Context, op *operation.Operation, report func(*
 			break
 		}
 		if err != nil {
-			r.Log.Info("the operation did not succeed", "update", op.GetName(), "step", step.words)
+			r.Log.Info("the operation did not succeed", "update", op.GetName(), "uid", op.GetUid(), "step", step.words)
 			fail(ctx, result, run, failure{reason: step.reason, err: err})
 			break
 		}
@@ -171,7 +171,7 @@ func (r *Runner) succeed(ctx context.Context, result *operation.Result, run *run
 	}
 	outputs, err := r.outputs(ctx, run)
 	if err != nil {
-		r.Log.Error("the outputs cannot be read", "update", run.op.GetName(), "error", err)
+		r.Log.Error("the outputs cannot be read", "update", run.op.GetName(), "uid", run.op.GetUid(), "error", err)
 		result.Message += "; its outputs could not be read: " + err.Error()
 	}
 	result.Outputs = outputs

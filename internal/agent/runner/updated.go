@@ -22,7 +22,7 @@ import (
 func (r *Runner) healUpdate(ctx context.Context, run *run, ending cli.Ending, failed error) (bool, error) {
 	client, stack, err := r.onCloud(run)
 	if err != nil {
-		r.Log.Info("it cannot be asked who updates the stack", "cause", err)
+		r.Log.Info("it cannot be asked who updates the stack", "error", err)
 		return false, failed
 	}
 	latest, err := client.Latest(ctx, stack)

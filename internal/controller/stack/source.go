@@ -129,7 +129,7 @@ func (r *Reconciler) restore(ctx context.Context, stack *pulumiv1.Stack) {
 	case stack.Spec.FluxSource != nil:
 		_, err = r.resolveFlux(ctx, stack)
 	}
-	ctrl.LoggerFrom(ctx).V(1).Info("The archive of a running operation is not in the store", "digest", current.Source.Digest, "fetching", fmt.Sprint(err))
+	ctrl.LoggerFrom(ctx).V(1).Info("The archive of a running operation is not in the store", "digest", current.Source.Digest, "error", fmt.Sprint(err))
 }
 
 // lastSource is the source of the update under way, or else of the last one, and what its revision is called now.

@@ -191,7 +191,7 @@ func (r *Reconciler) ensureFinalizer(ctx context.Context, stack *pulumiv1.Stack)
 func (r *Reconciler) release(ctx context.Context, stack *pulumiv1.Stack, o Observed) error {
 	if left := leftBehind(o); left != nil {
 		r.emit(stack, *left)
-		ctrl.LoggerFrom(ctx).Info("A Stack goes and its resources stay", "reason", left.reason, "note", left.note)
+		ctrl.LoggerFrom(ctx).Info("A Stack goes and its resources stay", "reason", left.reason, "message", left.note)
 	}
 	if _, err := r.releaseKubeconfig(ctx, client.ObjectKeyFromObject(stack)); err != nil {
 		return err

@@ -73,7 +73,7 @@ func (r *Reconciler) start(ctx context.Context, o Observed, s Step) (ctrl.Result
 	}
 	r.Metrics.Offered(o.Update.Spec.Type, r.existed(o.Update))
 	r.traceOffer(ctx, o)
-	ctrl.LoggerFrom(ctx).Info("Operation offered", "type", o.Update.Spec.Type, "workspace", o.Update.Spec.WorkspaceName, "podUID", o.Session.PodUID)
+	ctrl.LoggerFrom(ctx).Info("Operation offered", "type", o.Update.Spec.Type, "uid", o.Update.UID, "workspace", workspaceKey(o.Update), "podUID", o.Session.PodUID)
 	return ctrl.Result{}, nil
 }
 
@@ -90,7 +90,7 @@ func (r *Reconciler) resume(ctx context.Context, o Observed, s Step) (ctrl.Resul
 		if err != nil || !bound {
 			return ctrl.Result{RequeueAfter: kube.ConflictRetry}, err
 		}
-		ctrl.LoggerFrom(ctx).Info("Operation offered again", "workspace", o.Update.Spec.WorkspaceName, "podUID", o.Update.Status.PodUID)
+		ctrl.LoggerFrom(ctx).Info("Operation offered again", "uid", o.Update.UID, "workspace", workspaceKey(o.Update), "podUID", o.Update.Status.PodUID)
 	}
 	if err := r.Hub.Offer(workspaceKey(o.Update), types.UID(o.Update.Status.PodUID), s.Operation); err != nil {
 		s.After = offerAgain

@@ -111,7 +111,7 @@ func (t *Tracker) ended(ctx context.Context, j *job, done func()) {
 func (t *Tracker) noted(j *job, err error) {
 	t.Recorder.GitRequested(string(j.kind), result(err), j.ended.Sub(j.started))
 	if err != nil && (j.err == nil || j.err.Error() != err.Error()) {
-		t.Log.Info("A repository cannot be read", "operation", j.kind, "host", j.host.name, "problem", err.Error())
+		t.Log.Info("A repository cannot be read", "operation", j.kind, "host", j.host.name, "error", err.Error())
 	}
 	j.err = err
 	j.failures++
