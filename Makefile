@@ -49,7 +49,7 @@ endif
 ##@ Test it
 
 .PHONY: test
-test: unit release-check cluster-check e2e chaos-short rbac ## Run every test: unit, API server, the embedded cluster itself, on the cluster, faults there, and what the manager used of its rights
+test: unit release-check cluster-check e2e helm chaos-short rbac ## Run every test: unit, API server, the embedded cluster itself, on the cluster, the chart, faults there, and what the manager used of its rights
 
 # Modules of their own beside the root module, with tests.
 NESTED := test/cluster test/images test/flux test/prometheus test/tools/sbom $(patsubst %/go.mod,%,$(wildcard test/doubles/*/go.mod))
@@ -75,6 +75,11 @@ e2e: cluster-up load load-examples load-languages bin/helm bin/flux-crds bin/kub
 rbac: ## Compare what the manager asked the API server for since the cluster was started with what it is granted
 	@$(call say,compare rights and use)
 	@GANTRY_AUDIT=$(CURDIR)/.cluster/logs go test ./test/rbac/ -count=1 -v -run TestEveryRightIsUsed
+
+.PHONY: helm
+helm: cluster-up load bin/helm ## Install, upgrade and uninstall the chart on the embedded cluster, as users do
+	@$(call say,tell the stories of the chart)
+	@KUBECONFIG=$(EMBEDDED) KUBECTL=$(CURDIR)/bin/kubectl make/helm.sh
 
 .PHONY: model
 model: packages ## Play histories that nobody thought of in a simulated world (MODEL_TIME=10m; make test does it for seconds)

@@ -19,12 +19,14 @@ tools: packages bin/cluster bin/kube bin/kubectl bin/coredns bin/pause.tar bin/i
 # A tool is built again when its module changes: its version is there.
 tool_module = test/tools/$(1)/go.mod test/tools/$(1)/go.sum
 
-bin/kube: test/cluster/kube/go.mod test/cluster/kube/go.sum test/cluster/kube/main.go
-	@$(call build,test/cluster/kube,.,$@)
-
 KUBERNETES_VERSION = $(shell sed -n 's/^require k8s.io\/kubernetes \(v[0-9.]*\).*/\1/p;s/^\tk8s.io\/kubernetes \(v[0-9.]*\).*/\1/p' test/cluster/kube/go.mod | head -1)
+SAY_VERSION = -X k8s.io/component-base/version.gitVersion=$(KUBERNETES_VERSION)
+
+bin/kube: test/cluster/kube/go.mod test/cluster/kube/go.sum test/cluster/kube/main.go
+	@$(call build,test/cluster/kube,.,$@,$(SAY_VERSION))
+
 bin/kubectl: test/cluster/kube/go.mod test/cluster/kube/go.sum
-	@$(call build,test/cluster/kube,k8s.io/kubernetes/cmd/kubectl,$@,-X k8s.io/component-base/version.gitVersion=$(KUBERNETES_VERSION))
+	@$(call build,test/cluster/kube,k8s.io/kubernetes/cmd/kubectl,$@,$(SAY_VERSION))
 
 bin/coredns: $(call tool_module,coredns) test/tools/coredns/main.go
 	@$(call build,test/tools/coredns,.,$@)

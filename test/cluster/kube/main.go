@@ -1,7 +1,8 @@
 // Command kube is every Kubernetes component of the embedded cluster in one
 // binary. The component is the name the binary is called by, or its first
 // argument, so that `bin/kube kubelet …` and a symbolic link named
-// kube-apiserver (what envtest looks for) both work.
+// kube-apiserver (what envtest looks for) both work. The version is linked in:
+// Helm asks an API server for it before it installs a chart.
 package main
 
 import (

@@ -41,6 +41,16 @@ type Stage struct {
 
 // Connect finds the cluster that a kubeconfig names, and Gantry on it.
 func Connect(ctx context.Context, kubeconfig string) (*Stage, error) {
+	s, err := Bare(kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	s.Manager, err = s.findManager(ctx)
+	return s, err
+}
+
+// Bare finds the cluster that a kubeconfig names, whether or not Gantry is on it: the name of the manager is left open.
+func Bare(kubeconfig string) (*Stage, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return nil, fmt.Errorf("reading kubeconfig %s: %w", kubeconfig, err)
@@ -59,9 +69,7 @@ func Connect(ctx context.Context, kubeconfig string) (*Stage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", config.Host, err)
 	}
-	s := &Stage{Client: c, Kube: kube, Config: config}
-	s.Manager, err = s.findManager(ctx)
-	return s, err
+	return &Stage{Client: c, Kube: kube, Config: config}, nil
 }
 
 func (s *Stage) findManager(ctx context.Context) (client.ObjectKey, error) {

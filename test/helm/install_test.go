@@ -1,0 +1,164 @@
+package helm
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// kinds are the definitions that Gantry has.
+func kinds() []string {
+	return []string{"programs.pulumi.com", "stacks.pulumi.com", "updates.auto.pulumi.com", "workspaces.auto.pulumi.com"}
+}
+
+const (
+	// owner is the annotation by which Helm knows what is a release's.
+	owner = "meta.helm.sh/release-name"
+	// leads is the label of the pod that leads.
+	leads = "gantry.pulumi.com/leader"
+)
+
+// definition is a definition as it is on the cluster.
+func (s *story) definition(name string) *unstructured.Unstructured {
+	s.t.Helper()
+	definition := &unstructured.Unstructured{}
+	definition.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
+	definition.SetName(name)
+	s.get(definition)
+	return definition
+}
+
+// owned ends the story unless the definitions are the release's, or nobody's.
+func (s *story) owned(by string) {
+	s.t.Helper()
+	for _, name := range kinds() {
+		if found := s.definition(name).GetAnnotations()[owner]; found != by {
+			s.t.Errorf("definition %s is of release %q, want %q", name, found, by)
+		}
+	}
+}
+
+// TestInstall installs two replicas and all else that the chart has beside them on a cluster that has nothing of Gantry.
+func TestInstall(t *testing.T) {
+	s := begin(t)
+	s.run("helm", s.helm("install", chart, "--set", "replicaCount=2,podDisruptionBudget.enabled=true,networkPolicy.enabled=true,webhook.enabled=true")...)
+	s.owned(release)
+	deployment, err := s.Deployment(s.ctx)
+	s.must(err)
+	if deployment.Status.ReadyReplicas != 2 || deployment.Status.UpdatedReplicas != 2 {
+		t.Errorf("helm install --wait ended with %+v", deployment.Status)
+	}
+	s.isConfined()
+	s.survivesADrain()
+
+	t.Log("uninstalling leaves the definitions, and nothing else of the release")
+	said := s.run("helm", "uninstall", release, "--namespace", system, "--wait")
+	s.owned(release)
+	for _, name := range kinds() {
+		if !strings.Contains(said, name) {
+			t.Errorf("helm uninstall does not say that it keeps %s:\n%s", name, said)
+		}
+	}
+	left := s.run("kubectl", "get", "--namespace", system, "-o", "name", "deployments,pods,services,serviceaccounts,roles,rolebindings,pdb,networkpolicies", "--selector", "app.kubernetes.io/instance="+release)
+	left += s.run("kubectl", "get", "-o", "name", "clusterroles,clusterrolebindings", "--selector", "app.kubernetes.io/instance="+release)
+	if left = strings.ReplaceAll(left, "No resources found in "+system+" namespace.\n", ""); strings.TrimSpace(strings.ReplaceAll(left, "No resources found\n", "")) != "" {
+		t.Errorf("uninstalling left:\n%s", left)
+	}
+}
+
+// isConfined looks at what the manager's pods may do. That the namespace let them in says the rest.
+func (s *story) isConfined() {
+	s.t.Helper()
+	pods, err := s.ManagerPods(s.ctx)
+	s.must(err)
+	for i := range pods {
+		container := &pods[i].Spec.Containers[0]
+		if container.Resources.Requests.Cpu().IsZero() || container.Resources.Requests.Memory().IsZero() || container.Resources.Limits.Memory().IsZero() {
+			s.t.Errorf("the resources of %s are %v", pods[i].Name, container.Resources)
+		}
+		said, err := s.Exec(s.ctx, &pods[i], container.Name, "sh", "-c", "touch /tmp/x /var/lib/gantry/x && ! touch /x 2>/dev/null && ! touch /home/nonroot/x 2>/dev/null && echo confined")
+		if err != nil || said != "confined\n" {
+			s.t.Errorf("in %s one can write where one should not, or cannot where one should: %q, %v", pods[i].Name, said, err)
+		}
+	}
+}
+
+// survivesADrain evicts the leader as `kubectl drain` does: the other replica takes over, and may not be evicted meanwhile.
+func (s *story) survivesADrain() {
+	s.t.Helper()
+	budget := &policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: "gantry-manager"}}
+	s.until(budget, "to allow one eviction", func() bool { return budget.Status.CurrentHealthy == 2 && budget.Status.DisruptionsAllowed == 1 })
+	leader, err := s.Leader(s.ctx)
+	s.must(err)
+	pods, err := s.ManagerPods(s.ctx)
+	s.must(err)
+	other := pods[slices.IndexFunc(pods, func(pod corev1.Pod) bool { return pod.Name != leader.Name })]
+	s.must(s.evict(leader.Name))
+	if err := s.evict(other.Name); !apierrors.IsTooManyRequests(err) {
+		s.t.Errorf("evicting both replicas at once: %v, want that the disruption budget refuses it", err)
+	}
+	s.untilLed(leader.Name)
+	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: "gantry-manager"}}
+	s.until(deployment, "to have two replicas again", func() bool { return deployment.Status.ReadyReplicas == 2 && deployment.Status.Replicas == 2 })
+}
+
+func (s *story) evict(pod string) error {
+	return s.Kube.PolicyV1().Evictions(system).Evict(s.ctx, &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: pod}})
+}
+
+// untilLed waits until another pod than the former leader has the leader's label.
+func (s *story) untilLed(former string) {
+	s.t.Helper()
+	seconds := int64(patience / time.Second)
+	options := metav1.ListOptions{LabelSelector: leads + "=true", TimeoutSeconds: &seconds}
+	events, err := s.Kube.CoreV1().Pods(system).Watch(s.ctx, options)
+	s.must(err)
+	defer events.Stop()
+	for event := range events.ResultChan() {
+		if pod, is := event.Object.(*corev1.Pod); is && pod.Name != former && pod.DeletionTimestamp == nil {
+			return
+		}
+	}
+	s.must(errors.New("no other pod than " + former + " leads in " + patience.String()))
+}
+
+// TestDefinitionsOfKubectl leaves the definitions to kubectl, and then has Helm take them over when they are of an older version.
+func TestDefinitionsOfKubectl(t *testing.T) {
+	s := begin(t)
+	previous := s.previous()
+	s.run("kubectl", "apply", "--server-side", "-k", definitions)
+	before := map[string]string{}
+	for _, name := range kinds() {
+		before[name] = s.definition(name).GetResourceVersion()
+	}
+	if said, err := s.try("helm", s.helm("install", chart)...); err == nil || !strings.Contains(said, "ownership") {
+		t.Errorf("helm install over definitions that are nobody's: %v, without a word of ownership\n%s", err, said)
+	}
+	s.run("helm", s.helm("install", previous, "--set", "crds.install=false")...)
+	s.owned("")
+	after := map[string]string{}
+	for _, name := range kinds() {
+		after[name] = s.definition(name).GetResourceVersion()
+	}
+	if !maps.Equal(before, after) {
+		t.Errorf("with crds.install=false the definitions changed: versions %v, before %v", after, before)
+	}
+
+	t.Log("Helm takes over what kubectl applied")
+	if said, err := s.try("helm", s.helm("upgrade", chart, "--set", "crds.install=true")...); err == nil || !strings.Contains(said, "ownership") {
+		t.Errorf("helm upgrade over definitions that are nobody's: %v, without a word of ownership\n%s", err, said)
+	}
+	s.run("helm", s.helm("upgrade", chart, "--set", "crds.install=true", "--take-ownership")...)
+	s.owned(release)
+}
