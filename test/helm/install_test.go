@@ -1,13 +1,12 @@
 package helm
 
 import (
-	"errors"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -15,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
 )
 
 // kinds are the definitions that Gantry has.
@@ -49,6 +49,16 @@ func (s *story) owned(by string) {
 	}
 }
 
+// generations say whether somebody changed the definitions.
+func (s *story) generations() map[string]int64 {
+	s.t.Helper()
+	all := map[string]int64{}
+	for _, name := range kinds() {
+		all[name] = s.definition(name).GetGeneration()
+	}
+	return all
+}
+
 // TestInstall installs two replicas and all else that the chart has beside them on a cluster that has nothing of Gantry.
 func TestInstall(t *testing.T) {
 	s := begin(t)
@@ -63,16 +73,16 @@ func TestInstall(t *testing.T) {
 	s.survivesADrain()
 
 	t.Log("uninstalling leaves the definitions, and nothing else of the release")
-	said := s.run("helm", "uninstall", release, "--namespace", system, "--wait")
+	said := s.uninstall()
 	s.owned(release)
 	for _, name := range kinds() {
 		if !strings.Contains(said, name) {
 			t.Errorf("helm uninstall does not say that it keeps %s:\n%s", name, said)
 		}
 	}
-	left := s.run("kubectl", "get", "--namespace", system, "-o", "name", "deployments,pods,services,serviceaccounts,roles,rolebindings,pdb,networkpolicies", "--selector", "app.kubernetes.io/instance="+release)
-	left += s.run("kubectl", "get", "-o", "name", "clusterroles,clusterrolebindings", "--selector", "app.kubernetes.io/instance="+release)
-	if left = strings.ReplaceAll(left, "No resources found in "+system+" namespace.\n", ""); strings.TrimSpace(strings.ReplaceAll(left, "No resources found\n", "")) != "" {
+	left := s.run("kubectl", "get", "--ignore-not-found", "--output", "name", "--namespace", system, "--selector", "app.kubernetes.io/instance="+release,
+		"deployments,pods,services,serviceaccounts,roles,rolebindings,poddisruptionbudgets,networkpolicies,clusterroles,clusterrolebindings")
+	if left != "" {
 		t.Errorf("uninstalling left:\n%s", left)
 	}
 }
@@ -117,20 +127,28 @@ func (s *story) evict(pod string) error {
 	return s.Kube.PolicyV1().Evictions(system).Evict(s.ctx, &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: pod}})
 }
 
-// untilLed waits until another pod than the former leader has the leader's label.
+// untilLed waits until another pod than the former leader has the leader's label. A watch may end before its time.
 func (s *story) untilLed(former string) {
 	s.t.Helper()
-	seconds := int64(patience / time.Second)
-	options := metav1.ListOptions{LabelSelector: leads + "=true", TimeoutSeconds: &seconds}
-	events, err := s.Kube.CoreV1().Pods(system).Watch(s.ctx, options)
-	s.must(err)
-	defer events.Stop()
-	for event := range events.ResultChan() {
-		if pod, is := event.Object.(*corev1.Pod); is && pod.Name != former && pod.DeletionTimestamp == nil {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		events, err := s.Kube.CoreV1().Pods(system).Watch(s.ctx, metav1.ListOptions{LabelSelector: leads + "=true", TimeoutSeconds: new(int64(10))})
+		s.must(err)
+		led := leadsAnother(events, former)
+		events.Stop()
+		if led {
 			return
 		}
 	}
-	s.must(errors.New("no other pod than " + former + " leads in " + patience.String()))
+	s.t.Fatalf("no other pod than %s leads in %s", former, patience)
+}
+
+func leadsAnother(events watch.Interface, former string) bool {
+	for event := range events.ResultChan() {
+		if pod, is := event.Object.(*corev1.Pod); is && pod.Name != former && pod.DeletionTimestamp == nil && event.Type != watch.Deleted {
+			return true
+		}
+	}
+	return false
 }
 
 // TestDefinitionsOfKubectl leaves the definitions to kubectl, and then has Helm take them over when they are of an older version.
@@ -138,21 +156,14 @@ func TestDefinitionsOfKubectl(t *testing.T) {
 	s := begin(t)
 	previous := s.previous()
 	s.run("kubectl", "apply", "--server-side", "-k", definitions)
-	before := map[string]string{}
-	for _, name := range kinds() {
-		before[name] = s.definition(name).GetResourceVersion()
-	}
+	before := s.generations()
 	if said, err := s.try("helm", s.helm("install", chart)...); err == nil || !strings.Contains(said, "ownership") {
 		t.Errorf("helm install over definitions that are nobody's: %v, without a word of ownership\n%s", err, said)
 	}
 	s.run("helm", s.helm("install", previous, "--set", "crds.install=false")...)
 	s.owned("")
-	after := map[string]string{}
-	for _, name := range kinds() {
-		after[name] = s.definition(name).GetResourceVersion()
-	}
-	if !maps.Equal(before, after) {
-		t.Errorf("with crds.install=false the definitions changed: versions %v, before %v", after, before)
+	if diff := cmp.Diff(before, s.generations()); diff != "" {
+		t.Errorf("with crds.install=false the definitions changed (-before +after):\n%s", diff)
 	}
 
 	t.Log("Helm takes over what kubectl applied")

@@ -126,6 +126,14 @@ func (s *story) helm(command, chart string, args ...string) []string {
 	return slices.Concat([]string{command, release, chart, "--namespace", system, "--wait", "--timeout", patience.String(), "--set", images}, args)
 }
 
+// uninstall uninstalls the release, and waits for its pods too, which Helm does not. It returns what Helm says.
+func (s *story) uninstall() string {
+	s.t.Helper()
+	said := s.run("helm", "uninstall", release, "--namespace", system, "--wait")
+	s.run("kubectl", "wait", "--for=delete", "pods", "--namespace", system, "--selector", "app.kubernetes.io/instance="+release, "--timeout="+patience.String())
+	return said
+}
+
 // must ends the story if there is an error.
 func (s *story) must(err error) {
 	s.t.Helper()

@@ -181,7 +181,7 @@ func TestUninstall(t *testing.T) {
 	n.allow("gone")
 	s.untilReady(gone)
 
-	s.run("helm", "uninstall", release, "--namespace", system, "--wait")
+	s.uninstall()
 	t.Log("a Stack that is deleted now waits, and an operation that runs goes on to its end")
 	s.must(s.Client.Delete(s.ctx, gone))
 	n.allow("running")

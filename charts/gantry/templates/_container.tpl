@@ -43,9 +43,9 @@ env:
 - {name: LEADER_ELECTION_RENEW_DEADLINE, value: {{ .Values.leaderElection.renewDeadline | quote }}}
 - {name: LEADER_ELECTION_RETRY_PERIOD, value: {{ .Values.leaderElection.retryPeriod | quote }}}
 - {name: KUBE_API_TIMEOUT, value: {{ .Values.kubeAPI.timeout | quote }}}
-- {name: MAX_CONCURRENT_RECONCILES, value: {{ .Values.controller.maxConcurrentReconciles | quote }}}
+- {name: MAX_CONCURRENT_RECONCILES, value: {{ .Values.controller.maxConcurrentReconciles | int64 | quote }}}
 {{- with .Values.flux.maxUntarSizeBytes }}
-- {name: FLUX_MAX_UNTAR_SIZE_BYTES, value: {{ . | toString | quote }}}
+- {name: FLUX_MAX_UNTAR_SIZE_BYTES, value: {{ . | int64 | quote }}}
 {{- end }}
 # Small steps of the heap instead of doubling it: the manager idles most of the time.
 - {name: GOGC, value: "50"}
