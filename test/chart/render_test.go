@@ -45,7 +45,7 @@ func tool(t *testing.T, name string) string {
 // depend reads what a tool renders: go test takes a result from its cache as long as no file changed that a test has read.
 func depend(t *testing.T) {
 	t.Helper()
-	for _, dir := range []string{"charts/gantry", "config"} {
+	for _, dir := range []string{"charts/gantry", "config", "make"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() {
 				return err

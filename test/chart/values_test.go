@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -105,7 +104,7 @@ serviceMonitor: {enabled: true, namespace: monitoring, interval: 30s, telemetryP
 
 // What is optional is made when it is asked for, and selects what it should.
 func TestOptions(t *testing.T) {
-	all := template(t, "--set", "replicaCount=2,podDisruptionBudget.enabled=true,networkPolicy.enabled=true,webhook.enabled=true,webhook.secretName=hooks")
+	all := template(t, "--set", "replicaCount=2,podDisruptionBudget.enabled=true,webhook.enabled=true,webhook.secretName=hooks")
 	d := as[appsv1.Deployment](t, all, manager)
 	if o := options(t, d); o.WebhookAddress != ":9445" || o.WebhookSecret != "hooks" {
 		t.Errorf("the webhook listens at %q, with Secret %q", o.WebhookAddress, o.WebhookSecret)
@@ -116,24 +115,6 @@ func TestOptions(t *testing.T) {
 	budget := as[policyv1.PodDisruptionBudget](t, all, "PodDisruptionBudget gantry-manager")
 	if diff := cmp.Diff(d.Spec.Selector, budget.Spec.Selector); diff != "" || budget.Spec.MaxUnavailable.IntValue() != 1 {
 		t.Errorf("the disruption budget (-Deployment +budget):\n%s", diff)
-	}
-	policy := as[networkingv1.NetworkPolicy](t, all, "NetworkPolicy gantry-manager")
-	if diff := cmp.Diff(*d.Spec.Selector, policy.Spec.PodSelector); diff != "" {
-		t.Errorf("the policy's pods (-Deployment +policy):\n%s", diff)
-	}
-	ports := map[string]bool{}
-	for _, rule := range policy.Spec.Ingress {
-		for _, port := range rule.Ports {
-			ports[port.Port.String()] = true
-		}
-	}
-	for _, port := range d.Spec.Template.Spec.Containers[0].Ports {
-		if port.Name != "health" && !ports[port.Name] { // kubelet asks from the node
-			t.Errorf("the policy lets nobody at port %s", port.Name)
-		}
-	}
-	if agents := policy.Spec.Ingress[0].From[0]; agents.PodSelector.MatchLabels["auto.pulumi.com/component"] != "workspace" || agents.NamespaceSelector == nil {
-		t.Errorf("agents come in by %v", agents)
 	}
 }
 

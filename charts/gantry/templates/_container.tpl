@@ -32,9 +32,9 @@ args:
 {{- end }}
 env:
 - name: POD_NAME
-  valueFrom: {fieldRef: {fieldPath: metadata.name}}
+  valueFrom: {fieldRef: {apiVersion: v1, fieldPath: metadata.name}}
 - name: POD_NAMESPACE
-  valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+  valueFrom: {fieldRef: {apiVersion: v1, fieldPath: metadata.namespace}}
 - {name: WORKSPACE_IMAGE, value: {{ .Values.workspaceImage.name | quote }}}
 {{- with .Values.workspaceImage.agentPath }}
 - {name: WORKSPACE_IMAGE_AGENT_PATH, value: {{ . | quote }}}
