@@ -78,7 +78,10 @@ serviceMonitor: {enabled: true, namespace: monitoring, interval: 30s, telemetryP
 		"volumes":          spec.Volumes[2].Name == "extra" && spec.Containers[0].VolumeMounts[2].MountPath == "/extra",
 		"ports":            spec.Containers[0].Ports[4].Name == "debug",
 		"other containers": spec.InitContainers[0].Name == "before" && spec.Containers[1].Name == "beside",
-		"no Role":          all["Role pulumi-operator-manager"] == nil && all["ClusterRole pulumi-operator-view"] == nil,
+		"user roles":       all["ClusterRole pulumi-operator-view"] == nil,
+		"name":             d.Spec.Template.Labels["app.kubernetes.io/name"] == "pulumi",
+		// PKO's Role for the election of a leader does not hang on createRole either.
+		"Role of its own": all["Role pulumi-operator-manager"] != nil && all["RoleBinding pulumi-operator-manager"] != nil,
 	}
 	for what, holds := range facts {
 		if !holds {
@@ -94,11 +97,59 @@ serviceMonitor: {enabled: true, namespace: monitoring, interval: 30s, telemetryP
 	if err != nil {
 		t.Fatal(err)
 	}
+	if target, _, err := unstructured.NestedStringSlice(monitor.Object, "spec", "targetLabels"); err != nil || !slices.Equal(target, []string{"app"}) {
+		t.Errorf("labels of the target: %v, %v", target, err)
+	}
 	want := []any{map[string]any{
 		"port": "metrics", "path": "/metrics", "interval": "30s", "scrapeTimeout": "10s", "metricRelabelings": []any{map[string]any{"action": "keep"}},
 	}}
 	if diff := cmp.Diff(want, endpoints); diff != "" || monitor.GetNamespace() != "monitoring" || monitor.GetLabels()["release"] != "prometheus" {
 		t.Errorf("ServiceMonitor in %s with labels %v (-want +got):\n%s", monitor.GetNamespace(), monitor.GetLabels(), diff)
+	}
+}
+
+// PKO's own defaults, written out as `helm show values` does, give a manager that works.
+func TestPKOsDefaults(t *testing.T) {
+	values := filepath.Join(t.TempDir(), "values.yaml")
+	text := `
+deploymentStrategy: ""
+imagePullSecrets: ""
+controller: {logLevel: info, logFormat: console, metricsSecure: true, advertisedAddress: null}
+leaderElection: {leaseDuration: 60s, renewDeadline: 45s, retryPeriod: 10s}
+flux: {maxUntarSizeBytes: ""}
+rbac: {create: true, createClusterRole: true, createRole: false, createClusterAggregationRoles: true, extraRules: []}
+extraVolumes: null
+extraVolumeMounts: null
+extraPorts: null
+podSecurityContext: {runAsNonRoot: true, runAsUser: 65532, runAsGroup: 65532}
+serviceMonitor: {enabled: true, interval: null, telemetryPath: null, labels: null, timeout: null}
+`
+	if err := os.WriteFile(values, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	all := template(t, "--values", values)
+	if o := options(t, as[appsv1.Deployment](t, all, manager)); o.LeaseDuration.String() != "1m0s" || !o.MetricsSecure || o.FluxMaxUntarSize != 0 {
+		t.Errorf("the manager's options are %+v", o)
+	}
+	leases := slices.ContainsFunc(as[rbacv1.Role](t, all, "Role gantry-manager").Rules, func(rule rbacv1.PolicyRule) bool { return slices.Contains(rule.Resources, "leases") })
+	if !leases {
+		t.Error("the manager may not elect a leader")
+	}
+	endpoints, _, err := unstructured.NestedSlice(all["ServiceMonitor gantry-manager"].Object, "spec", "endpoints")
+	if err != nil || endpoints[0].(map[string]any)["path"] != "/metrics" {
+		t.Errorf("the ServiceMonitor reads %v, %v", endpoints, err)
+	}
+}
+
+// Numbers of any size go through as they are: a large one is no power of ten to the manager.
+func TestLargeNumbers(t *testing.T) {
+	values := filepath.Join(t.TempDir(), "values.yaml")
+	if err := os.WriteFile(values, []byte("flux: {maxUntarSizeBytes: 10737418240}\nterminationGracePeriodSeconds: 3000000\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := as[appsv1.Deployment](t, template(t, "--values", values), manager)
+	if o := options(t, d); o.FluxMaxUntarSize != 10<<30 || *d.Spec.Template.Spec.TerminationGracePeriodSeconds != 3000000 {
+		t.Errorf("the manager gets %d bytes and %d seconds", o.FluxMaxUntarSize, *d.Spec.Template.Spec.TerminationGracePeriodSeconds)
 	}
 }
 
