@@ -22,6 +22,7 @@ needed=(
 	/usr/bin/npm:npm
 	/usr/bin/promtool:prometheus
 	/usr/bin/jq:jq
+	/usr/bin/redis-server:redis-server
 )
 missing=()
 for pair in "${needed[@]}"; do

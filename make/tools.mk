@@ -58,6 +58,17 @@ bin/protoc-gen-go-grpc: $(call tool_module,protoc-gen-go-grpc)
 bin/helm: $(call tool_module,helm)
 	@$(call build,test/tools/helm,helm.sh/helm/v4/cmd/helm,$@)
 
+# One program for all of Argo CD: the server, the controller, the repository server and the command.
+ARGOCD := github.com/argoproj/argo-cd/v3
+ARGOCD_VERSION = $(shell sed -n 's/.*github.com\/argoproj\/argo-cd\/v3 \(v[0-9.]*\).*/\1/p' test/tools/argocd/go.mod | head -1)
+bin/argocd: $(call tool_module,argocd)
+	@$(call build,test/tools/argocd,$(ARGOCD)/cmd,$@,-X $(ARGOCD)/common.version=$(ARGOCD_VERSION:v%=%))
+
+# What is applied before it runs, of the same version: its definitions and its configuration as it is by default.
+bin/argocd-manifests: $(call tool_module,argocd)
+	@folder=$$(cd test/tools/argocd && go mod download -json $(ARGOCD) | sed -n 's/.*"Dir": "\(.*\)".*/\1/p'); [[ -n $$folder ]]; \
+	mkdir -p $@; install -m 644 "$$folder"/manifests/crds/*-crd.yaml "$$folder"/manifests/base/config/argocd-*.yaml $@; touch $@
+
 bin/golangci-lint: $(call tool_module,golangci-lint)
 	@$(call build,test/tools/golangci-lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint,$@,-X main.version=$(GOLANGCI_LINT_VERSION))
 GOLANGCI_LINT_VERSION = $(shell sed -n 's/.*github.com\/golangci\/golangci-lint\/v2 v\([0-9.]*\).*/\1/p' test/tools/golangci-lint/go.mod | head -1)
