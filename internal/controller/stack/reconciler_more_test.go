@@ -183,3 +183,53 @@ func TestStackNamesOfEveryForm(t *testing.T) {
 		}
 	}
 }
+
+// TestProgramMadeAnew deletes the Program in the foreground, as Argo CD does, which raises its generation, and makes it anew:
+// the Stack runs again if it says something else, though its generation is the same.
+func TestProgramMadeAnew(t *testing.T) {
+	held := programOf(greeting)
+	held.Finalizers = []string{metav1.FinalizerDeleteDependents}
+	c := newCluster(t, demo(), held)
+	c.reconcile()
+	c.finish("", nil)
+	c.reconcile()
+	runs := func(want int, when string) {
+		t.Helper()
+		c.reconcile()
+		if got := len(c.updates()); got != want {
+			t.Fatalf("%s: %d updates, want %d", when, got, want)
+		}
+	}
+
+	if err := c.client.Delete(t.Context(), held); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.client.Get(t.Context(), client.ObjectKeyFromObject(held), held); err != nil {
+		t.Fatal(err)
+	}
+	held.Generation = 2 // as the API server does
+	if err := c.client.Update(t.Context(), held); err != nil {
+		t.Fatal(err)
+	}
+	runs(1, "while the Program is being deleted")
+	if got := c.state(); got != "Ready=False/NotReadyInProgress Reconciling=True/SourceUnavailable " {
+		t.Errorf("conditions meanwhile: %s", got)
+	}
+	held.Finalizers = nil
+	if err := c.client.Update(t.Context(), held); err != nil {
+		t.Fatal(err)
+	}
+	runs(1, "without the Program")
+	if err := c.client.Create(t.Context(), programOf(greeting)); err != nil {
+		t.Fatal(err)
+	}
+	runs(1, "with the same Program again")
+
+	if err := c.client.Delete(t.Context(), programOf(greeting)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.client.Create(t.Context(), programOf(`{outputs: {greeting: bonjour}}`)); err != nil {
+		t.Fatal(err)
+	}
+	runs(2, "with another Program of the same name and generation")
+}

@@ -171,6 +171,10 @@ func (r *Reconciler) resolveProgram(ctx context.Context, stack *pulumiv1.Stack, 
 	if err != nil {
 		return Source{}, fmt.Errorf("get Program %s: %w", name, err)
 	}
+	if !object.DeletionTimestamp.IsZero() {
+		// A deletion in the foreground raises the generation, which makes it no new program.
+		return Source{}, failure.NewWaiting(pulumiv1.ReasonSourceUnavailable, "Program %q of namespace %q is being deleted: create it again when it is gone", name, stack.Namespace)
+	}
 	archive, err := program.Archive(object)
 	if err != nil {
 		return Source{}, failure.NewTerminal(pulumiv1.ReasonSpecInvalid, "Program %q: %w", name, err)
@@ -180,7 +184,8 @@ func (r *Reconciler) resolveProgram(ctx context.Context, stack *pulumiv1.Stack, 
 		return Source{}, fmt.Errorf("store Program %s: %w", name, err)
 	}
 	return Source{
-		Revision: program.Revision(object), Artifact: &autov1alpha1.FluxSource{Digest: digest, URL: r.ArtifactURL(digest), Dir: dir},
+		Revision: program.Revision(object), Content: program.Content(object),
+		Artifact: &autov1alpha1.FluxSource{Digest: digest, URL: r.ArtifactURL(digest), Dir: dir},
 	}, nil
 }
 

@@ -4,6 +4,8 @@ package program
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -29,6 +31,12 @@ func (e *InvalidError) Error() string { return e.Problem }
 // Revision is the revision of a Program: its generation, as PKO counts.
 func Revision(program *pulumiv1.Program) string {
 	return strconv.FormatInt(program.Generation, 10)
+}
+
+// Content stands for what a Program says, whatever generation it is of: one that is made anew begins with the first again.
+func Content(program *pulumiv1.Program) string {
+	sum := sha256.Sum256(program.Program.Raw)
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // Archive makes the project's tar.gz. A program that is not a JSON object is an *InvalidError.
