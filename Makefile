@@ -49,7 +49,7 @@ endif
 ##@ Test it
 
 .PHONY: test
-test: unit release-check cluster-check e2e helm chaos-short rbac ## Run every test: unit, API server, the embedded cluster itself, on the cluster, the chart, faults there, and what the manager used of its rights
+test: unit release-check cluster-check e2e argocd helm chaos-short rbac ## Run every test: unit, API server, the embedded cluster itself, on the cluster, with Argo CD, the chart, faults there, and what the manager used of its rights
 
 # Modules of their own beside the root module, with tests.
 NESTED := test/cluster test/images test/flux test/prometheus test/tools/sbom $(patsubst %/go.mod,%,$(wildcard test/doubles/*/go.mod))
@@ -75,6 +75,12 @@ e2e: cluster-up load load-examples load-languages bin/helm bin/flux-crds bin/kub
 rbac: ## Compare what the manager asked the API server for since the cluster was started with what it is granted
 	@$(call say,compare rights and use)
 	@GANTRY_AUDIT=$(CURDIR)/.cluster/logs go test ./test/rbac/ -count=1 -v -run TestEveryRightIsUsed
+
+.PHONY: argocd
+argocd: cluster-up load bin/argocd bin/argocd-manifests bin/kubectl ## Run the tests with the real Argo CD on the embedded cluster (E2E_RUN=TestArgoCD/Name for some)
+	@KUBECONFIG=$(EMBEDDED) $(MAKE) --no-print-directory deploy
+	@$(call say,run the tests with Argo CD)
+	@KUBECONFIG=$(EMBEDDED) GANTRY_E2E=1 go test ./test/argocd -count=1 -parallel 16 -timeout 20m -v -run '$(E2E_RUN)'
 
 .PHONY: helm
 helm: cluster-up load bin/helm ## Install, upgrade and uninstall the chart on the embedded cluster, as users do

@@ -62,7 +62,7 @@ func exampleOfPKO(s *story) {
 	}
 	_, err = host.Commit("infrastructure", "main", project("light"))
 	s.must(err)
-	s.must(s.Client.Create(s.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "git-access"}, 
+	s.must(s.Client.Create(s.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "git-access"},
 		StringData: map[string]string{"ca.crt": host.CA, "accessToken": "a-token-of-the-story"}}))
 
 	named := strings.NewReplacer("NAME", s.Name, "REPOSITORY", host.URLOf("infrastructure"))

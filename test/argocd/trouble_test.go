@@ -34,11 +34,6 @@ func brokenProgram(s *story) {
 	a.tells("Stack", "app", "Degraded", "the disk is full")
 	mended := a.commit(map[string]string{"program.yaml": program("app", 0, failing("false"))})
 	a.untilDone(mended)
-
-	invalid := strings.Replace(program("app", 0, failing("false")), "testing:index:Fail", "[a, list]", 1)
-	a.commit(map[string]string{"program.yaml": invalid})
-	a.tells("Program", "app", "Degraded", "type")
-	a.untilDone(a.commit(map[string]string{"program.yaml": program("app", 0, failing("false"))}))
 }
 
 // lateProgram: a Program that comes with a later commit, or is missing for a while, fails no sync.

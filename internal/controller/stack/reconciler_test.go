@@ -195,10 +195,15 @@ func (c *cluster) updates() []autov1alpha1.Update {
 	return list.Items
 }
 
-// finish ends the one Update that is not complete, and its outputs Secret comes with it.
+// finish ends the one Update that is not complete, of two the one that is not being deleted, and its outputs Secret comes with it.
 func (c *cluster) finish(failure string, outputs map[string]string) {
 	c.t.Helper()
-	for _, update := range c.updates() {
+	updates := c.updates()
+	if going := slices.IndexFunc(updates, func(u autov1alpha1.Update) bool { return !u.DeletionTimestamp.IsZero() }); going >= 0 {
+		last := updates[going]
+		updates = append(slices.Delete(updates, going, going+1), last)
+	}
+	for _, update := range updates {
 		if len(update.Status.Conditions) > 0 {
 			continue
 		}
