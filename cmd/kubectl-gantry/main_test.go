@@ -231,7 +231,7 @@ func get(t *testing.T, w *world) {
 	}
 	w.expect(0, w.viewer, "get -A", "NAMESPACE", "other", "blog", "Stalled", "SpecInvalid: spec.stack: empty")
 	w.expect(0, w.viewer, "get updates web-1 -o wide", "Succeeded", "2 create")
-	w.expect(0, w.viewer, "get workspaces", "There are no workspaces in the namespace shop")
+	w.expect(0, w.viewer, "get workspaces -n other", "There are no workspaces in the namespace other")
 	w.expect(0, w.viewer, "get stacks web -o name", "stack.pulumi.com/web\n")
 }
 
@@ -351,12 +351,24 @@ func cancel(t *testing.T, w *world) {
 	w.make(&autov1alpha1.Update{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "stopped-1"}, Spec: autov1alpha1.UpdateSpec{Type: "up"}})
 	w.status(stack, func(s *pulumiv1.StackStatus) { s.CurrentUpdate = &pulumiv1.CurrentUpdate{Name: "stopped-1"} })
 	w.expect(0, w.admin, "cancel stopped", "up stopped-1 of Stack stopped is asked to end")
-	if got := w.until("stopped", func(*pulumiv1.Stack) bool { return true }).Annotations["pulumi.com/cancel-request"]; got == "" {
+	if got := w.until("stopped", func(*pulumiv1.Stack) bool { return true }).Annotations[pulumiv1.AnnotationCancelRequest]; got == "" {
 		t.Error("nothing asks for the end")
 	}
 }
 
-func suspend(_ *testing.T, w *world) {
+func suspend(t *testing.T, w *world) {
+	w.stack("shop", "rests", conditions.Ready(pulumiv1.ReasonProcessingCompleted, "up to date"))
+	w.expect(0, w.admin, "suspend rests", "✔ Stack shop/rests is suspended")
+	w.expect(0, w.admin, "get rests", "true")
+	w.expect(1, w.admin, "reconcile rests", "is suspended and runs nothing: kubectl gantry resume rests -n shop")
+	w.expect(0, w.admin, "resume rests", "✔ Stack shop/rests is resumed")
+	if w.until("rests", func(*pulumiv1.Stack) bool { return true }).Spec.Suspend {
+		t.Error("it is still suspended")
+	}
+	w.make(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "all"}})
+	w.stack("all", "one", conditions.Ready(pulumiv1.ReasonProcessingCompleted, "up to date"))
+	w.stack("all", "two", conditions.Ready(pulumiv1.ReasonProcessingCompleted, "up to date"))
+	w.expect(0, w.admin, "suspend --all -n all", "Stack all/one is suspended", "Stack all/two is suspended")
 	w.expect(2, w.admin, "suspend", "name Stacks, or say --all")
 	w.expect(1, w.admin, "suspend nobody", "there is no Stack nobody")
 	w.expect(1, w.viewer, "suspend web", "ask for the ClusterRole")

@@ -10,9 +10,6 @@ import (
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 )
 
-// annotationCancelRequest on a Stack asks for the end of the operation that is current then, once per value.
-const annotationCancelRequest = "pulumi.com/cancel-request"
-
 func (a *app) cancelCommand() *cobra.Command {
 	w := &waiting{}
 	command := &cobra.Command{
@@ -45,7 +42,7 @@ func (a *app) cancel(ctx context.Context, name string, w *waiting) error {
 	if update == nil {
 		return fmt.Errorf("the Stack %s has no operation under way; an Update that was made by hand is ended with kubectl delete update", name)
 	}
-	if err := session.annotate(ctx, stack, annotationCancelRequest, strconv.FormatInt(a.Clock.Now().UnixNano(), 10)); err != nil {
+	if err := session.annotate(ctx, stack, pulumiv1.AnnotationCancelRequest, strconv.FormatInt(a.Clock.Now().UnixNano(), 10)); err != nil {
 		return err
 	}
 	p.begun(fmt.Sprintf("%s %s of Stack %s is asked to end", update.Spec.Type, update.Name, name))

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -189,6 +188,4 @@ func (f finding) text(now time.Time, colour bool) string {
 }
 
 // suspended tells that a Stack is suspended.
-func suspended(stack *pulumiv1.Stack) bool {
-	return meta.IsStatusConditionTrue(stack.Status.Conditions, "Suspended")
-}
+func suspended(stack *pulumiv1.Stack) bool { return stack.Spec.Suspend }

@@ -54,6 +54,9 @@ func stackState(stack *pulumiv1.Stack) state {
 	if !stack.DeletionTimestamp.IsZero() && s.tone != bad {
 		s.Word, s.tone = "Deleting", busy
 	}
+	if s.Reason == pulumiv1.ReasonSuspended {
+		s.Word = "Suspended"
+	}
 	if s.Type != autov1alpha1.ConditionTypeReconciling {
 		return s
 	}

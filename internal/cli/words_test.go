@@ -66,7 +66,7 @@ func TestStackRow(t *testing.T) {
 }
 
 func suspend(s *pulumiv1.Stack) {
-	s.Status.Conditions = append(s.Status.Conditions, metav1.Condition{Type: "Suspended", Status: metav1.ConditionTrue, Reason: "Suspended"})
+	s.Spec.Suspend = true
 }
 
 func TestTable(t *testing.T) {
