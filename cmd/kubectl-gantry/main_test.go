@@ -52,7 +52,7 @@ const hidden = "nobody-reads-this-5c1e"
 
 func TestPlugin(t *testing.T) {
 	w := newWorld(t)
-	tests := map[string]func(*testing.T, *world){
+	tests := map[string]func(*world){
 		"Get": get, "GetStructured": getStructured, "GetWatches": getWatches, "Why": why, "Outputs": outputs, "Reconcile": reconcile,
 		"ReconcileTimesOut": reconcileTimesOut, "ReconcileFails": reconcileFails, "Preview": preview, "Cancel": cancel, "Suspend": suspend,
 		"Tree": tree, "Logs": logs, "Doctor": doctor, "Completion": completion, "BadInput": badInput,
@@ -61,12 +61,13 @@ func TestPlugin(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test(t, &world{t: t, Client: w.Client, admin: w.admin, viewer: w.viewer})
+			test(&world{t: t, Client: w.Client, admin: w.admin, viewer: w.viewer})
 		})
 	}
 }
 
 func newWorld(t *testing.T) *world {
+	t.Helper()
 	environment, config := apiserver.Start(t, "../..", "config/crd/bases")
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, pulumiv1.AddToScheme, autov1alpha1.AddToScheme, apiextensionsv1.AddToScheme} {
@@ -224,10 +225,10 @@ func (w *world) until(name string, wanted func(*pulumiv1.Stack) bool) *pulumiv1.
 	}
 }
 
-func get(t *testing.T, w *world) {
+func get(w *world) {
 	out := w.expect(0, w.viewer, "get web", "NAME", "web", "Ready", "up succeeded", "the stack is up to date")
 	if strings.Contains(out, "\x1b") {
-		t.Errorf("there are colours without a terminal:\n%q", out)
+		w.t.Errorf("there are colours without a terminal:\n%q", out)
 	}
 	w.expect(0, w.viewer, "get -A", "NAMESPACE", "other", "blog", "Stalled", "SpecInvalid: spec.stack: empty")
 	w.expect(0, w.viewer, "get updates web-1 -o wide", "Succeeded", "2 create")
@@ -235,29 +236,29 @@ func get(t *testing.T, w *world) {
 	w.expect(0, w.viewer, "get stacks web -o name", "stack.pulumi.com/web\n")
 }
 
-func getStructured(t *testing.T, w *world) {
+func getStructured(w *world) {
 	var stack pulumiv1.Stack
 	if err := json.Unmarshal([]byte(w.expect(0, w.viewer, "get web -o json")), &stack); err != nil || stack.Kind != "Stack" || stack.Name != "web" || stack.ManagedFields != nil {
-		t.Errorf("-o json: error %v, got %s %s", err, stack.Kind, stack.Name)
+		w.t.Errorf("-o json: error %v, got %s %s", err, stack.Kind, stack.Name)
 	}
 	var list pulumiv1.StackList
 	if err := yaml.Unmarshal([]byte(w.expect(0, w.viewer, "get -A -o yaml")), &list); err != nil || list.Kind != "List" || len(list.Items) < 2 {
-		t.Errorf("-o yaml: error %v, got %s with %d items", err, list.Kind, len(list.Items))
+		w.t.Errorf("-o yaml: error %v, got %s with %d items", err, list.Kind, len(list.Items))
 	}
 	w.expect(0, w.viewer, "get web -o jsonpath={.spec.stack}", "dev")
 	w.expect(2, w.viewer, "get web -o rubbish", "use json, yaml, wide")
 }
 
-func why(_ *testing.T, w *world) {
+func why(w *world) {
 	w.expect(0, w.viewer, "why blog -n other", "Stack other/blog is Stalled: SpecInvalid", "edit the Stack", "upToDate: there is no reason to run now")
 	w.expect(0, w.viewer, "why blog -n other -o json", `"advice": "edit the Stack, or its Program"`)
 	w.expect(1, w.viewer, "why blog", "there is no Stack blog in the namespace shop; kubectl gantry get -A")
 }
 
-func outputs(t *testing.T, w *world) {
+func outputs(w *world) {
 	masked := w.expect(0, w.admin, "outputs web", "http://web", "[secret]")
 	if strings.Contains(masked, hidden) {
-		t.Error("a secret output is shown")
+		w.t.Error("a secret output is shown")
 	}
 	w.expect(0, w.admin, "outputs web token --show-secrets", hidden)
 	w.expect(0, w.admin, "outputs web -o name=value", "url=http://web\n")
@@ -265,10 +266,10 @@ func outputs(t *testing.T, w *world) {
 	w.expect(1, w.viewer, "outputs web no", "it has: token, url")
 	var values map[string]string
 	if err := json.Unmarshal([]byte(w.expect(0, w.admin, "outputs web -o json --show-secrets")), &values); err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	if diff := cmp.Diff(map[string]string{"url": "http://web", "token": hidden}, values); diff != "" {
-		t.Errorf("outputs (-want +got):\n%s", diff)
+		w.t.Errorf("outputs (-want +got):\n%s", diff)
 	}
 }
 
@@ -292,7 +293,7 @@ func (w *world) play(name string, state pulumiv1.StackUpdateState) {
 	})
 }
 
-func reconcile(_ *testing.T, w *world) {
+func reconcile(w *world) {
 	w.stack("shop", "asked", conditions.Ready(pulumiv1.ReasonProcessingCompleted, "up to date"))
 	played := make(chan struct{})
 	go func() { defer close(played); w.play("asked", pulumiv1.SucceededStackState) }()
@@ -301,7 +302,7 @@ func reconcile(_ *testing.T, w *world) {
 	w.expect(1, w.viewer, "reconcile asked", "cannot patch resource", "ask for the ClusterRole")
 }
 
-func reconcileFails(_ *testing.T, w *world) {
+func reconcileFails(w *world) {
 	w.stack("shop", "breaks", conditions.Ready(pulumiv1.ReasonProcessingCompleted, "up to date"))
 	played := make(chan struct{})
 	go func() { defer close(played); w.play("breaks", pulumiv1.FailedStackState) }()
@@ -309,28 +310,28 @@ func reconcileFails(_ *testing.T, w *world) {
 	<-played
 }
 
-func reconcileTimesOut(_ *testing.T, w *world) {
+func reconcileTimesOut(w *world) {
 	w.stack("shop", "slow", conditions.Ready(pulumiv1.ReasonProcessingCompleted, "up to date"))
 	w.expect(3, w.admin, "reconcile slow --wait --timeout 1s", "it took longer than 1s, and goes on: waiting for the controller to see the request")
 }
 
-func preview(t *testing.T, w *world) {
+func preview(w *world) {
 	stack := w.stack("shop", "looked", conditions.Ready(pulumiv1.ReasonProcessingCompleted, "up to date"))
 	w.expect(1, w.admin, "preview looked", "has no Workspace to run in")
 	w.make(&autov1alpha1.Workspace{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "looked"}})
 	name := strings.TrimSpace(strings.TrimPrefix(w.expect(0, w.admin, "preview looked"), "update.auto.pulumi.com/"))
 	update := &autov1alpha1.Update{}
-	if err := w.Get(t.Context(), client.ObjectKey{Namespace: "shop", Name: name}, update); err != nil {
-		t.Fatal(err)
+	if err := w.Get(w.t.Context(), client.ObjectKey{Namespace: "shop", Name: name}, update); err != nil {
+		w.t.Fatal(err)
 	}
 	if update.Spec.Type != "preview" || update.Spec.WorkspaceName != "looked" || update.Spec.StackName != "dev" || update.OwnerReferences[0].UID != stack.UID || update.Spec.TTLAfterCompleted == nil {
-		t.Errorf("the Update is %+v", update)
+		w.t.Errorf("the Update is %+v", update)
 	}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		for list := (&autov1alpha1.UpdateList{}); ; time.Sleep(20 * time.Millisecond) {
-			if err := w.List(t.Context(), list, client.InNamespace("shop")); err != nil {
+			if err := w.List(w.t.Context(), list, client.InNamespace("shop")); err != nil {
 				return
 			}
 			for i := range list.Items {
@@ -345,25 +346,25 @@ func preview(t *testing.T, w *world) {
 	<-ended
 }
 
-func cancel(t *testing.T, w *world) {
+func cancel(w *world) {
 	stack := w.stack("shop", "stopped", conditions.Reconciling(pulumiv1.ReasonStackProcessing, "it runs"))
 	w.expect(1, w.admin, "cancel stopped", "has no operation under way")
 	w.make(&autov1alpha1.Update{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "stopped-1"}, Spec: autov1alpha1.UpdateSpec{Type: "up"}})
 	w.status(stack, func(s *pulumiv1.StackStatus) { s.CurrentUpdate = &pulumiv1.CurrentUpdate{Name: "stopped-1"} })
 	w.expect(0, w.admin, "cancel stopped", "up stopped-1 of Stack stopped is asked to end")
 	if got := w.until("stopped", func(*pulumiv1.Stack) bool { return true }).Annotations[pulumiv1.AnnotationCancelRequest]; got == "" {
-		t.Error("nothing asks for the end")
+		w.t.Error("nothing asks for the end")
 	}
 }
 
-func suspend(t *testing.T, w *world) {
+func suspend(w *world) {
 	w.stack("shop", "rests", conditions.Ready(pulumiv1.ReasonProcessingCompleted, "up to date"))
 	w.expect(0, w.admin, "suspend rests", "✔ Stack shop/rests is suspended")
 	w.expect(0, w.admin, "get rests", "true")
 	w.expect(1, w.admin, "reconcile rests", "is suspended and runs nothing: kubectl gantry resume rests -n shop")
 	w.expect(0, w.admin, "resume rests", "✔ Stack shop/rests is resumed")
 	if w.until("rests", func(*pulumiv1.Stack) bool { return true }).Spec.Suspend {
-		t.Error("it is still suspended")
+		w.t.Error("it is still suspended")
 	}
 	w.make(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "all"}})
 	w.stack("all", "one", conditions.Ready(pulumiv1.ReasonProcessingCompleted, "up to date"))
@@ -374,39 +375,39 @@ func suspend(t *testing.T, w *world) {
 	w.expect(1, w.viewer, "suspend web", "ask for the ClusterRole")
 }
 
-func tree(_ *testing.T, w *world) {
+func tree(w *world) {
 	w.expect(1, w.viewer, "tree blog -n other", "cannot get resource", "ask for the ClusterRole view") // pods are not the viewer's
 	w.expect(0, w.admin, "tree web", "Stack shop/web  Ready", "no pod", "Update web-1  up Succeeded", "2 create")
 	w.expect(1, w.admin, "tree web --resources", "has no pod now in which its state could be read")
 }
 
-func logs(_ *testing.T, w *world) {
+func logs(w *world) {
 	w.expect(1, w.admin, "logs web", "the Stack web has no pod now", "it is over")
 	w.expect(3, w.admin, "logs web -f --timeout 1s", "waiting for the next one")
 }
 
-func doctor(_ *testing.T, w *world) {
+func doctor(w *world) {
 	w.expect(1, w.admin, "doctor", "✔ kind stacks.pulumi.com: serves v1", "✗ manager: there is no Deployment of Gantry's", "✔ your permissions", "✗ Stack other/blog: Stalled: SpecInvalid")
 	w.expect(1, w.viewer, "doctor", "! your permissions: in the namespace shop you may not: patch stacks (reconcile, cancel, suspend, resume)")
 }
 
-func completion(t *testing.T, w *world) {
+func completion(w *world) {
 	if out := w.expect(0, w.viewer, "__complete why w"); !strings.HasPrefix(out, "web\n") && !strings.Contains(out, "\nweb\n") {
-		t.Errorf("Stacks are not completed, but:\n%s", out)
+		w.t.Errorf("Stacks are not completed, but:\n%s", out)
 	}
 	w.expect(0, w.viewer, "__complete outputs web t", "token")
-	link := filepath.Join(t.TempDir(), "kubectl_complete-gantry")
+	link := filepath.Join(w.t.TempDir(), "kubectl_complete-gantry")
 	if err := os.Symlink(os.Args[0], link); err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), link, "get", "-n", "shop", "--kubeconfig", w.viewer, "")
+	cmd := exec.CommandContext(w.t.Context(), link, "get", "-n", "shop", "--kubeconfig", w.viewer, "")
 	cmd.Env = append(os.Environ(), asPlugin+"=1")
 	if out, err := cmd.Output(); err != nil || !strings.Contains(string(out), "web\n") || !strings.Contains(string(out), "updates\n") {
-		t.Errorf("kubectl is told: %v\n%s", err, out)
+		w.t.Errorf("kubectl is told: %v\n%s", err, out)
 	}
 }
 
-func badInput(_ *testing.T, w *world) {
+func badInput(w *world) {
 	w.expect(2, w.admin, "why", "takes the name of a Stack")
 	w.expect(2, w.admin, "get --nope", "unknown flag: --nope")
 	w.expect(2, w.admin, "nope", "nope")

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/creack/pty"
@@ -40,40 +39,40 @@ func (w *world) inTerminal(width uint16, interruptAt string, environment []strin
 	return shown.String(), cmd.ProcessState.ExitCode()
 }
 
-func terminal(t *testing.T, w *world) {
+func terminal(w *world) {
 	w.stack("other", "bright", conditions.Ready(pulumiv1.ReasonProcessingCompleted, strings.Repeat("long ", 50)))
 	shown, code := w.inTerminal(70, "", nil, "get", "-n", "other")
 	if code != 0 || !strings.Contains(shown, "\x1b[31mStalled\x1b[0m") || !strings.Contains(shown, "\x1b[32mReady\x1b[0m") {
-		t.Errorf("exit code %d, shown:\n%q", code, shown)
+		w.t.Errorf("exit code %d, shown:\n%q", code, shown)
 	}
 	marks := strings.NewReplacer("\x1b[31m", "", "\x1b[32m", "", "\x1b[33m", "", "\x1b[39m", "", "\x1b[0m", "")
 	for line := range strings.SplitSeq(marks.Replace(shown), "\r\n") {
 		if n := len([]rune(line)); n > 70 {
-			t.Errorf("a line has %d columns: %q", n, line)
+			w.t.Errorf("a line has %d columns: %q", n, line)
 		}
 	}
 	if plain, _ := w.inTerminal(70, "", []string{"NO_COLOR=1"}, "get", "-n", "other"); strings.Contains(plain, "\x1b") {
-		t.Errorf("there are colours with NO_COLOR:\n%q", plain)
+		w.t.Errorf("there are colours with NO_COLOR:\n%q", plain)
 	}
 }
 
 // interrupted: Ctrl-C ends the wait, and not what runs.
-func interrupted(t *testing.T, w *world) {
+func interrupted(w *world) {
 	w.stack("shop", "waits", conditions.Ready(pulumiv1.ReasonProcessingCompleted, "up to date"))
 	began := time.Now()
 	shown, code := w.inTerminal(60, "waiting for the controller", nil, "reconcile", "waits", "--wait")
 	if code != 130 || !strings.Contains(shown, "no longer waited for; what runs goes on") {
-		t.Errorf("exit code %d after %s, shown:\n%q", code, time.Since(began), shown)
+		w.t.Errorf("exit code %d after %s, shown:\n%q", code, time.Since(began), shown)
 	}
 	if !strings.Contains(shown, "\r\x1b[K◎ waiting for the controller") {
-		t.Errorf("the progress is not written over in one line:\n%q", shown)
+		w.t.Errorf("the progress is not written over in one line:\n%q", shown)
 	}
 }
 
 // getWatches: what changes is shown, until Ctrl-C.
-func getWatches(t *testing.T, w *world) {
+func getWatches(w *world) {
 	shown, code := w.inTerminal(200, "web", nil, "get", "web", "--watch")
 	if code != 130 || !strings.Contains(shown, "NAME") {
-		t.Errorf("exit code %d, shown:\n%q", code, shown)
+		w.t.Errorf("exit code %d, shown:\n%q", code, shown)
 	}
 }

@@ -140,19 +140,19 @@ func (e *examination) hub(ctx context.Context) error {
 	if e.installed == "" {
 		return nil
 	}
-	slices, subject := &discoveryv1.EndpointSliceList{}, "hub"
+	endpoints, subject := &discoveryv1.EndpointSliceList{}, "hub"
 	err := e.Get(ctx, client.ObjectKey{Namespace: e.installed, Name: hubService}, &corev1.Service{})
 	if apierrors.IsNotFound(err) {
 		e.add(stateFailed, subject, "there is no Service "+e.installed+"/"+hubService, "install Gantry again; agents dial it")
 		return nil
 	}
 	if err == nil {
-		err = e.List(ctx, slices, client.InNamespace(e.installed), client.MatchingLabels{discoveryv1.LabelServiceName: hubService})
+		err = e.List(ctx, endpoints, client.InNamespace(e.installed), client.MatchingLabels{discoveryv1.LabelServiceName: hubService})
 	}
 	if err != nil {
 		return e.unseen(subject, err)
 	}
-	for _, slice := range slices.Items {
+	for _, slice := range endpoints.Items {
 		if len(slice.Endpoints) > 0 {
 			e.add(stateOK, subject, "the Service "+e.installed+"/"+hubService+" leads to the leader", "")
 			return nil

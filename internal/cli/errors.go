@@ -20,7 +20,7 @@ const (
 )
 
 // ErrSaid is an error of which everything is said already.
-var ErrSaid = errors.New("failed") //nolint:gochecknoglobals // an error to compare with
+var ErrSaid = errors.New("failed")
 
 // exitError is an error with what to exit with.
 type exitError struct {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -23,13 +22,11 @@ type get struct {
 	*app
 	kind kind
 	// names that are asked for; none for all.
-	names       []string
-	all, watch  bool
-	selector    string
-	printFlags  *genericclioptions.PrintFlags
-	output      string
-	noHeaders   bool
-	emptyListed bool
+	names      []string
+	all, watch bool
+	selector   string
+	printFlags *genericclioptions.PrintFlags
+	output     string
 }
 
 func (a *app) getCommand() *cobra.Command {
@@ -217,8 +214,3 @@ func (g *get) complete(command *cobra.Command, args []string, _ string) ([]strin
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
-
-// lines puts an indent before each line of a text.
-func indented(text, indent string) string {
-	return indent + strings.ReplaceAll(text, "\n", "\n"+indent)
-}

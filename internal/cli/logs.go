@@ -209,6 +209,16 @@ func openLog(ctx context.Context, s *session, update *autov1alpha1.Update, out i
 // copy copies whole lines.
 func (l *livelog) copy(ctx context.Context, open func(context.Context) (io.ReadCloser, error), out io.Writer) error {
 	log, err := open(ctx)
+	for apierrors.IsBadRequest(err) { // the node has not told yet that the container runs
+		timer := time.NewTimer(quiet)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		case <-timer.C:
+		}
+		log, err = open(ctx)
+	}
 	if err != nil {
 		return err
 	}

@@ -123,35 +123,40 @@ type followed struct {
 
 // look looks at a Stack, tells how far the run is, and answers true when it has ended.
 func (f *followed) look(stack *pulumiv1.Stack, say func(string)) (bool, error) {
-	status := stack.Status
-	if current := status.CurrentUpdate; current != nil && current.ReconcileRequest == f.token {
+	if current := stack.Status.CurrentUpdate; current != nil && current.ReconcileRequest == f.token {
 		f.name = current.Name
 		say(stackState(stack).Message)
 		return false, nil
 	}
-	if last := status.LastUpdate; last != nil && last.ReconcileRequest == f.token && last.State != "" {
+	if last := stack.Status.LastUpdate; last != nil && last.ReconcileRequest == f.token && last.State != "" {
 		f.result = last.DeepCopy()
 		return true, nil
 	}
-	if asked := stack.Annotations[pulumiv1.AnnotationReconciliationRequest]; asked != f.token && f.name == "" {
-		return false, errors.New("another reconcile request took the place of this one before it began; ask again, or wait for that one")
+	if err := f.lost(stack); err != nil {
+		return false, err
 	}
-	if f.name != "" && status.CurrentUpdate == nil && !stack.DeletionTimestamp.IsZero() {
-		return false, fmt.Errorf("the Stack is being deleted, and %s was ended for that", f.name)
-	}
-	if status.ObservedReconcileRequest != f.token {
+	if stack.Status.ObservedReconcileRequest != f.token {
 		say("waiting for the controller to see the request" + before(stack))
 		return false, nil
 	}
-	s := stackState(stack)
-	if s.Word == "Stalled" {
-		return false, fmt.Errorf("nothing runs, since the Stack is stalled: %s; kubectl gantry why %s -n %s tells what to do", stated(s), stack.Name, stack.Namespace)
-	}
-	if suspended(stack) {
-		return false, fmt.Errorf("nothing runs, since the Stack is suspended: kubectl gantry resume %s -n %s", stack.Name, stack.Namespace)
-	}
-	say(s.Message + before(stack))
+	say(stackState(stack).Message + before(stack))
 	return false, nil
+}
+
+// lost says why the run will not begin, or will not be recorded.
+func (f *followed) lost(stack *pulumiv1.Stack) error {
+	asked, s := stack.Annotations[pulumiv1.AnnotationReconciliationRequest], stackState(stack)
+	switch {
+	case f.name == "" && asked != f.token:
+		return errors.New("another reconcile request took the place of this one before it began; ask again, or wait for that one")
+	case f.name != "" && !stack.DeletionTimestamp.IsZero():
+		return fmt.Errorf("the Stack is being deleted, and %s was ended for that", f.name)
+	case suspended(stack):
+		return fmt.Errorf("nothing runs, since the Stack is suspended: kubectl gantry resume %s -n %s", stack.Name, stack.Namespace)
+	case stack.Status.ObservedReconcileRequest == f.token && s.Word == "Stalled":
+		return fmt.Errorf("nothing runs, since the Stack is stalled: %s; kubectl gantry why %s -n %s tells what to do", stated(s), stack.Name, stack.Namespace)
+	}
+	return nil
 }
 
 // before says what runs before the run that was asked for.

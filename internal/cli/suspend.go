@@ -67,7 +67,7 @@ func (s *switching) run(ctx context.Context, names []string) error {
 		}
 		name := stacks[i].Namespace + "/" + stacks[i].Name
 		if err := session.merge(ctx, &stacks[i], map[string]any{"spec": map[string]any{"suspend": value}}); err != nil {
-			failures = append(failures, fmt.Errorf("Stack %s: %w", name, err))
+			failures = append(failures, fmt.Errorf("change the Stack %s: %w", name, err))
 			continue
 		}
 		if s.suspend {

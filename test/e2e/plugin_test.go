@@ -60,7 +60,7 @@ func TestPlugin(t *testing.T) {
 		t.Error("--show-secrets does not show the secret output")
 	}
 	s.plugin(0, "reconcile web --wait --timeout 3m", "✔ up web-", "of Stack web succeeded")
-	s.plugin(0, "preview web --wait --timeout 3m", "Previewing update", "✔ preview web-", "1 same")
+	s.plugin(0, "preview web --wait --timeout 3m", "Previewing update", "✔ preview web-", "2 same")
 	s.plugin(0, "tree web --resources", "Workspace web", "Pod web-workspace-0  Running", "preview Succeeded", "testing:index:Sleep first")
 	s.plugin(0, "refresh web --wait --timeout 3m", "✔ refresh web-")
 
