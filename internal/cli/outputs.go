@@ -14,9 +14,6 @@ import (
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 )
 
-// masked is what a Stack's status shows of a secret output.
-const masked = `"[secret]"`
-
 // values are a stack's outputs by name, as JSON.
 type values map[string]json.RawMessage
 
