@@ -3,6 +3,7 @@ package operator
 import (
 	"slices"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
@@ -19,6 +20,14 @@ func middleStories() map[string]story {
 			}, ended: ready,
 			operations: []string{"UP is held", "UP"},
 			deaths:     []string{"POST updates", "PATCH updates/status", "PATCH updates", "PATCH stacks/status", "hub says cancel", "agent says result", "hub says recorded"},
+		},
+		"Cancel": {
+			before: func(s *site) { clean(s); deployed(s) }, tell: func(s *site) {
+				s.hold()
+				s.edit(func(stack *pulumiv1.Stack) { stack.Annotations = map[string]string{pulumiv1.AnnotationCancelRequest: "stop"} })
+			}, ended: heldBack,
+			operations: []string{"UP is held"},
+			deaths:     []string{"PATCH stacks/status", "DELETE updates", "PATCH updates/status", "PATCH updates", "hub says cancel", "agent says result", "hub says recorded"},
 		},
 		"StackDeletedInTheMiddle": {
 			before: deployed, tell: func(s *site) {
@@ -37,6 +46,16 @@ func middleStories() map[string]story {
 			deaths:     []string{"POST secrets", "agent says snapshot", "hub says snapshot kept", "PATCH updates/status", "PATCH stacks/status"},
 		},
 	}
+}
+
+// heldBack tells that what was under way has ended as a person asked, and that nothing follows it.
+func heldBack(s *site) bool {
+	stack := s.stack()
+	if stack == nil || stack.Status.CurrentUpdate != nil || stack.Status.ObservedGeneration != stack.Generation {
+		return false
+	}
+	stalled := meta.FindStatusCondition(stack.Status.Conditions, autov1alpha1.ConditionTypeStalled)
+	return stalled != nil && stalled.Reason == pulumiv1.ReasonUpdateCanceled && s.idle()
 }
 
 // hold edits the Stack, and waits until its operation is in the middle.
