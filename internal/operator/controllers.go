@@ -18,6 +18,7 @@ import (
 	"github.com/gantry-operator/gantry/internal/controller/workspace"
 	"github.com/gantry-operator/gantry/internal/hub"
 	"github.com/gantry-operator/gantry/internal/metrics"
+	"github.com/gantry-operator/gantry/internal/notify"
 	"github.com/gantry-operator/gantry/internal/pod"
 	"github.com/gantry-operator/gantry/internal/references"
 	"github.com/gantry-operator/gantry/internal/source/flux"
@@ -46,6 +47,8 @@ type parts struct {
 	git *git.Tracker
 	// flux follows Flux sources.
 	flux *flux.Follower
+	// notifier tells Flux's notification controller of events; nil for nobody.
+	notifier *notify.Poster
 	// pods is what every pod needs.
 	pods pod.Settings
 	// ca returns the present bundle.
@@ -64,6 +67,9 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, p parts) error {
 		Git: p.git, Flux: p.flux, DestroyNamespace: p.options.DestroyNamespace,
 		Claims: &claim.Tracker{}, Projects: claim.NewProjects(p.openArchive),
 		Edits: stack.NewEdits(p.clock),
+	}
+	if p.notifier != nil {
+		stacks.Notifier = p.notifier
 	}
 	workspaces := &workspace.Reconciler{
 		Client: mgr.GetClient(), Reader: p.live, Clock: p.clock, Recorder: mgr.GetEventRecorder("workspace-controller"),

@@ -24,7 +24,9 @@ func middleStories() map[string]story {
 		"Cancel": {
 			before: func(s *site) { clean(s); deployed(s) }, tell: func(s *site) {
 				s.hold()
-				s.edit(func(stack *pulumiv1.Stack) { stack.Annotations = map[string]string{pulumiv1.AnnotationCancelRequest: "stop"} })
+				s.edit(func(stack *pulumiv1.Stack) {
+					stack.Annotations = map[string]string{pulumiv1.AnnotationCancelRequest: "stop"}
+				})
 			}, ended: heldBack,
 			operations: []string{"UP is held"},
 			deaths:     []string{"PATCH stacks/status", "DELETE updates", "PATCH updates/status", "PATCH updates", "hub says cancel", "agent says result", "hub says recorded"},

@@ -24,6 +24,10 @@ func (s *site) state(name string) string {
 		if update, ok := object.(*autov1alpha1.Update); ok && !s.isKnown(update) {
 			updates[update.Name] = fmt.Sprintf("<update of type %s>", update.Spec.Type)
 		}
+		// One that was canceled is gone by then.
+		if stack, ok := object.(*pulumiv1.Stack); ok && stack.Status.LastUpdate != nil && stack.Status.Canceled != nil {
+			updates[stack.Status.LastUpdate.Name] = fmt.Sprintf("<update of type %s>", stack.Status.LastUpdate.Type)
+		}
 	}
 	for _, object := range objects {
 		fmt.Fprintf(&text, "%s\n", s.stateOf(object))

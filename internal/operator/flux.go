@@ -5,11 +5,13 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/gantry-operator/gantry/internal/artifact"
+	"github.com/gantry-operator/gantry/internal/notify"
 	"github.com/gantry-operator/gantry/internal/source/flux"
 )
 
@@ -27,6 +29,14 @@ func newFlux(mgr ctrl.Manager, o Options, store *artifact.Store, now clock.WithT
 		Sources:   flux.NewSources(all, mgr.GetRESTMapper()),
 		Artifacts: flux.NewTracker(fetcher, store, now, mgr.GetLogger().WithName("flux"), filepath.Join(o.ArtifactDir, "flux")),
 	}, nil
+}
+
+// newNotifier makes what tells Flux's notification controller of events; nil without an address.
+func newNotifier(o Options, log logr.Logger) *notify.Poster {
+	if o.EventsAddress == "" {
+		return nil
+	}
+	return notify.New(o.EventsAddress, o.PodName, o.Clock, log.WithName("notify"))
 }
 
 // fluxLimits are those of an artifact: what the store takes, unless less is asked for.

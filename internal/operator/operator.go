@@ -190,12 +190,16 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 	if o.PodName != "" {
 		runnables = append(runnables, &leaderLabel{client: live, clock: now, log: log.WithName("leader"), namespace: o.PodNamespace, pod: o.PodName})
 	}
+	notifier := newNotifier(o, log)
+	if notifier != nil {
+		runnables = append(runnables, notifier)
+	}
 	if err := addAll(mgr, runnables); err != nil {
 		return err
 	}
 	if err := addControllers(ctx, mgr, parts{
 		options: o, live: live, clock: now, hub: sessions, metrics: recorder, traces: traces, store: store, missing: missing,
-		inputs: inputs, git: repositories, flux: fluxSources, pods: pods,
+		inputs: inputs, git: repositories, flux: fluxSources, pods: pods, notifier: notifier,
 		url: func(digest string) string { return artifact.URL(hubHost(o), artifactPort, digest) },
 		ca:  func() string { return string(keeper.Bundle()) },
 	}); err != nil {

@@ -13,6 +13,7 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
+	"github.com/gantry-operator/gantry/internal/notify"
 	"github.com/gantry-operator/gantry/internal/operation"
 )
 
@@ -45,6 +46,8 @@ type Options struct {
 	// WebhookAddress is where the leader is told of pushes by git hosts; empty for nowhere. WebhookSecret is the Secret, in
 	// the manager's namespace, with what these sign with.
 	WebhookAddress, WebhookSecret string
+	// EventsAddress is that of Flux's notification controller; empty for nobody.
+	EventsAddress string
 	// ArtifactDir is where the archives of sources are kept. It may be empty at every start.
 	ArtifactDir string
 	// ArtifactStoreSize bounds what the archives have together; ArtifactMaxSize and ArtifactMaxFiles bound each.
@@ -177,6 +180,7 @@ func (o *Options) bind(f *flag.FlagSet) {
 	f.StringVar(&o.HubService, "hub-service", o.HubService, "the Service by which agents call the leader")
 	f.StringVar(&o.WebhookAddress, "webhook-bind-address", o.WebhookAddress, "where the leader is told of pushes by git hosts, such as :9445; empty for nowhere")
 	f.StringVar(&o.WebhookSecret, "webhook-secret", o.WebhookSecret, "the Secret, in the manager's namespace, each key of which has what a git host signs with")
+	f.StringVar(&o.EventsAddress, "events-addr", o.EventsAddress, "the address of Flux's notification controller, which is told of the events of Stacks; empty for nobody")
 	f.StringVar(&o.ArtifactDir, "artifact-dir", o.ArtifactDir, "where to keep the archives of sources")
 	f.Var(&o.ArtifactStoreSize, "artifact-store-size", "how much all archives may have together; what Stacks, Workspaces and Programs name is kept even beyond it")
 	f.Var(&o.ArtifactMaxSize, "artifact-max-size", "how much the archive of one source may have")
@@ -269,6 +273,11 @@ func (o *Options) check() error {
 	refuse(o.WebhookAddress != "" && o.WebhookSecret == "", "webhooks need a Secret: set --webhook-secret")
 	refuse(o.ArtifactMaxSize.Value() > operation.MaxArchiveBytes || o.ArtifactMaxFiles > operation.MaxArchiveFiles,
 		fmt.Sprintf("an archive that pods take has %d bytes and %d files at most: --artifact-max-size and --artifact-max-files cannot be more", operation.MaxArchiveBytes, operation.MaxArchiveFiles))
+	if o.EventsAddress != "" {
+		if err := notify.CheckAddress(o.EventsAddress); err != nil {
+			failures = append(failures, fmt.Errorf("--events-addr: %w", err))
+		}
+	}
 	refuse(o.IdleTimeout < 0, "the idle timeout cannot be negative")
 	refuse(o.CancelGrace < 0, "the grace period of cancellations cannot be negative")
 	if o.DestroyNamespace != "" {

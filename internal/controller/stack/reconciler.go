@@ -23,6 +23,11 @@ type Artifacts interface {
 	Has(digest string) bool
 }
 
+// Notifier tells others of what an event tells, and lets nobody wait for that.
+type Notifier interface {
+	Post(stack *pulumiv1.Stack, kind, reason, note, revision string)
+}
+
 // Reconciler keeps Stacks in line with their sources.
 type Reconciler struct {
 	// Client reads from the cache and writes.
@@ -35,6 +40,8 @@ type Reconciler struct {
 	Recorder events.EventRecorder
 	// Traces makes traces; nil makes none.
 	Traces Traces
+	// Notifier is told what events tell; nil for nobody.
+	Notifier Notifier
 	// Artifacts keeps the archives of the sources.
 	Artifacts Artifacts
 	// Git follows repositories.

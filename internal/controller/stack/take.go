@@ -121,7 +121,7 @@ func (r *Reconciler) run(ctx context.Context, stack *pulumiv1.Stack, o Observed,
 	if err := r.Client.Create(ctx, update); client.IgnoreAlreadyExists(err) != nil {
 		return fmt.Errorf("create Update %s: %w", update.Name, err)
 	} else if err == nil {
-		r.emit(stack, updateDetected(*step))
+		r.emitAt(stack, updateDetected(*step), o.Source.Revision)
 		r.traceDecision(update, stack.Name, o.Began)
 	}
 	return nil
@@ -291,6 +291,16 @@ func stateNews(state conditions.State) []notice {
 	return nil
 }
 
+// emit tells of a Stack what is about the revision that is on record.
 func (r *Reconciler) emit(stack *pulumiv1.Stack, n notice) {
+	_, revision := lastSource(stack)
+	r.emitAt(stack, n, revision)
+}
+
+// emitAt tells of a Stack what is about a revision.
+func (r *Reconciler) emitAt(stack *pulumiv1.Stack, n notice, revision string) {
+	if r.Notifier != nil {
+		r.Notifier.Post(stack, n.kind, n.reason, n.note, revision)
+	}
 	r.Recorder.Eventf(stack, nil, n.kind, n.reason, n.action, "%s", conditions.BoundNote(n.note))
 }
