@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -44,8 +43,11 @@ type Poster struct {
 	silent bool
 }
 
-// CheckAddress says what is wrong with the address of a notification controller.
+// CheckAddress says what is wrong with the address of a notification controller. There need not be one.
 func CheckAddress(address string) error {
+	if address == "" {
+		return nil
+	}
 	parsed, err := url.Parse(address)
 	if err != nil || (parsed.Scheme != "http" && parsed.Scheme != "https") || parsed.Host == "" || parsed.User != nil {
 		return fmt.Errorf("%q is not a URL such as http://notification-controller.flux-system.svc.cluster.local./", address)
@@ -135,8 +137,9 @@ func (p *Poster) post(ctx context.Context, body []byte) (again bool, err error) 
 	if err != nil {
 		return true, err
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 1<<16)) // so that the connection is used again
-	_ = answer.Body.Close()
+	if err := answer.Body.Close(); err != nil {
+		return true, err
+	}
 	switch {
 	case answer.StatusCode < http.StatusMultipleChoices, answer.StatusCode == http.StatusTooManyRequests:
 		return false, nil

@@ -205,7 +205,7 @@ func TestNobodyWaits(t *testing.T) {
 func TestCheckAddress(t *testing.T) {
 	for address, good := range map[string]bool{
 		"http://notification-controller.flux-system.svc.cluster.local./": true, "https://notify.example:8443/x": true,
-		"notification-controller": false, "ftp://host/": false, "http://": false, "http://user:secret@host/": false, "http://ho st/": false,
+		"": true, "notification-controller": false, "ftp://host/": false, "http://": false, "http://user:secret@host/": false, "http://ho st/": false,
 	} {
 		if err := CheckAddress(address); (err == nil) != good {
 			t.Errorf("%s: %v", address, err)

@@ -18,7 +18,6 @@ import (
 	"github.com/gantry-operator/gantry/internal/controller/workspace"
 	"github.com/gantry-operator/gantry/internal/hub"
 	"github.com/gantry-operator/gantry/internal/metrics"
-	"github.com/gantry-operator/gantry/internal/notify"
 	"github.com/gantry-operator/gantry/internal/pod"
 	"github.com/gantry-operator/gantry/internal/references"
 	"github.com/gantry-operator/gantry/internal/source/flux"
@@ -47,8 +46,8 @@ type parts struct {
 	git *git.Tracker
 	// flux follows Flux sources.
 	flux *flux.Follower
-	// notifier tells Flux's notification controller of events; nil for nobody.
-	notifier *notify.Poster
+	// notifier tells Flux's notification controller of events.
+	notifier notifier
 	// pods is what every pod needs.
 	pods pod.Settings
 	// ca returns the present bundle.
@@ -68,8 +67,8 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, p parts) error {
 		Claims: &claim.Tracker{}, Projects: claim.NewProjects(p.openArchive),
 		Edits: stack.NewEdits(p.clock),
 	}
-	if p.notifier != nil {
-		stacks.Notifier = p.notifier
+	if p.notifier.poster != nil {
+		stacks.Notifier = p.notifier.poster
 	}
 	workspaces := &workspace.Reconciler{
 		Client: mgr.GetClient(), Reader: p.live, Clock: p.clock, Recorder: mgr.GetEventRecorder("workspace-controller"),

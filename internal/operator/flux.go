@@ -9,6 +9,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/gantry-operator/gantry/internal/artifact"
 	"github.com/gantry-operator/gantry/internal/notify"
@@ -31,12 +32,22 @@ func newFlux(mgr ctrl.Manager, o Options, store *artifact.Store, now clock.WithT
 	}, nil
 }
 
-// newNotifier makes what tells Flux's notification controller of events; nil without an address.
-func newNotifier(o Options, log logr.Logger) *notify.Poster {
+// notifier tells Flux's notification controller of events, if there is an address to tell.
+type notifier struct{ poster *notify.Poster }
+
+func newNotifier(o Options, log logr.Logger) notifier {
 	if o.EventsAddress == "" {
+		return notifier{}
+	}
+	return notifier{notify.New(o.EventsAddress, o.PodName, o.Clock, log.WithName("notify"))}
+}
+
+// runnables are what has to run for it.
+func (n notifier) runnables() []manager.Runnable {
+	if n.poster == nil {
 		return nil
 	}
-	return notify.New(o.EventsAddress, o.PodName, o.Clock, log.WithName("notify"))
+	return []manager.Runnable{n.poster}
 }
 
 // fluxLimits are those of an artifact: what the store takes, unless less is asked for.

@@ -191,10 +191,7 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 		runnables = append(runnables, &leaderLabel{client: live, clock: now, log: log.WithName("leader"), namespace: o.PodNamespace, pod: o.PodName})
 	}
 	notifier := newNotifier(o, log)
-	if notifier != nil {
-		runnables = append(runnables, notifier)
-	}
-	if err := addAll(mgr, runnables); err != nil {
+	if err := addAll(mgr, append(runnables, notifier.runnables()...)); err != nil {
 		return err
 	}
 	if err := addControllers(ctx, mgr, parts{

@@ -273,10 +273,8 @@ func (o *Options) check() error {
 	refuse(o.WebhookAddress != "" && o.WebhookSecret == "", "webhooks need a Secret: set --webhook-secret")
 	refuse(o.ArtifactMaxSize.Value() > operation.MaxArchiveBytes || o.ArtifactMaxFiles > operation.MaxArchiveFiles,
 		fmt.Sprintf("an archive that pods take has %d bytes and %d files at most: --artifact-max-size and --artifact-max-files cannot be more", operation.MaxArchiveBytes, operation.MaxArchiveFiles))
-	if o.EventsAddress != "" {
-		if err := notify.CheckAddress(o.EventsAddress); err != nil {
-			failures = append(failures, fmt.Errorf("--events-addr: %w", err))
-		}
+	if err := notify.CheckAddress(o.EventsAddress); err != nil {
+		failures = append(failures, fmt.Errorf("--events-addr: %w", err))
 	}
 	refuse(o.IdleTimeout < 0, "the idle timeout cannot be negative")
 	refuse(o.CancelGrace < 0, "the grace period of cancellations cannot be negative")
