@@ -112,7 +112,7 @@ func (p *Poster) deliver(ctx context.Context, event eventv1.Event) {
 		}
 		if !again || try == tries || ctx.Err() != nil {
 			if !p.silent {
-				p.log.Error(err, "The notification controller does not take an event; others that it does not take go without a word", "address", p.address)
+				p.log.Error(err, "The notification controller does not take an event; others that it does not take go without a word")
 			}
 			p.silent = true
 			return
