@@ -81,7 +81,7 @@ func (p *Poster) Post(stack *pulumiv1.Stack, kind, reason, note, revision string
 	select {
 	case p.waiting <- event:
 	default:
-		p.log.V(1).Info("An event is dropped, since too many wait to be posted", "namespace", stack.Namespace, "name", stack.Name, "reason", reason)
+		p.log.V(1).Info("An event is dropped, since too many wait to be posted", "namespace", stack.Namespace, "reason", reason)
 	}
 }
 
