@@ -41,7 +41,7 @@ func workspaceReason(reason string) string {
 		"Succeeded", "Deleting", "WaitingForReplicas", "ConnectionFailed", "PodNameTaken", "PodStuck", "PodRefused",
 		"ServiceAccountMissing", "NamespaceTerminating", "Unschedulable", "MissingReference", "ImagePullFailed",
 		"ContainerFailed", "PodFailed", "PodNotStarting", "AgentNotConnected", "PodOutdated", "PodTemplateInvalid", "PodInvalid",
-		"SpecInvalid",
+		"SpecInvalid", "PermissionMissing",
 	})
 }
 
