@@ -21,6 +21,7 @@ import (
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/internal/artifact"
+	"github.com/gantry-operator/gantry/internal/certificate"
 	"github.com/gantry-operator/gantry/internal/metrics"
 	"github.com/gantry-operator/gantry/internal/source/git"
 )
@@ -95,6 +96,26 @@ func (m *objectMetrics) collectors(read metrics.Read) []prometheus.Collector {
 		all = append(all, metrics.NewObjects(read))
 	}
 	return all
+}
+
+// certificateMetrics tells when the certificates end for as long as the manager runs.
+type certificateMetrics struct {
+	keeper     *certificate.Keeper
+	registerer prometheus.Registerer
+}
+
+// NeedLeaderElection says that every replica tells of its own.
+func (m *certificateMetrics) NeedLeaderElection() bool { return false }
+
+// Start tells until ctx is done.
+func (m *certificateMetrics) Start(ctx context.Context) error {
+	ends := metrics.NewCertificates(m.keeper.Ends)
+	if err := m.registerer.Register(ends); err != nil {
+		return fmt.Errorf("register metrics: %w", err)
+	}
+	defer m.registerer.Unregister(ends)
+	<-ctx.Done()
+	return nil
 }
 
 // guard lets those through who may get the path by the cluster's RBAC. The library's own guard does the same, but brings

@@ -4,6 +4,7 @@ package operator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -91,22 +92,22 @@ func run(ctx context.Context, o Options, kubeconfig *rest.Config, log logr.Logge
 	if err != nil {
 		return fmt.Errorf("make the manager: %w", err)
 	}
-	ends := metrics.NewCertificates(keeper.Ends)
-	if err := p.metrics.Register(ends); err != nil {
-		return fmt.Errorf("register metrics: %w", err)
-	}
-	defer p.metrics.Unregister(ends)
 	if err := assemble(ctx, mgr, o, live, keeper, p.metrics); err != nil {
 		return err
 	}
-	if o.programAddress != "" || o.programAdvertised != "" {
-		log.Info("--program-fs-addr and --program-fs-adv-addr have no effect: artifacts are served over TLS, see --artifact-bind-address")
-	}
-	log.Info("Starting", "namespace", o.PodNamespace, "pod", o.PodName, "leaderElection", o.LeaderElect, "namespaces", o.WatchNamespaces)
+	announce(o, log)
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("run the manager: %w", err)
 	}
 	return nil
+}
+
+// announce says that the manager starts, and what has no effect.
+func announce(o Options, log logr.Logger) {
+	if o.programAddress != "" || o.programAdvertised != "" {
+		log.Info("--program-fs-addr and --program-fs-adv-addr have no effect: artifacts are served over TLS, see --artifact-bind-address")
+	}
+	log.Info("Starting", "namespace", o.PodNamespace, "pod", o.PodName, "leaderElection", o.LeaderElect, "namespaces", o.WatchNamespaces)
 }
 
 // managerOptions are those of the library.
@@ -171,7 +172,7 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 	}
 	missing := make(missingArtifacts, missingAtOnce)
 	runnables := []manager.Runnable{
-		keeper,
+		keeper, &certificateMetrics{keeper, registerer}, &tracesEnd{traces, log.WithName("traces")},
 		&objectMetrics{cache: mgr.GetCache(), store: store, git: repositories, registerer: registerer, perStack: o.MetricsPerStack},
 		inputs, repositories, fluxSources.Sources, fluxSources.Artifacts,
 		&hub.Server{Hub: sessions, Address: o.HubAddress, TLS: keeper.TLS()},
@@ -180,9 +181,6 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 			Log: log.WithName("artifacts"), Address: o.ArtifactAddress, TLS: keeper.TLS(),
 		},
 		&artifact.Sweeper{Store: store, Ready: known(mgr.GetCache()), Clock: now, Log: log.WithName("artifacts")},
-	}
-	if traces != nil {
-		runnables = append(runnables, &tracesEnd{traces, log.WithName("traces")})
 	}
 	if o.WebhookAddress != "" {
 		runnables = append(runnables, newWebhooks(o, live, keeper, recorder, repositories, log.WithName("webhooks")))
@@ -203,10 +201,7 @@ func assemble(ctx context.Context, mgr ctrl.Manager, o Options, live client.Clie
 		return err
 	}
 	// Neither depends on who leads: a standby is well and ready to take over.
-	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
-		return err
-	}
-	return mgr.AddReadyzCheck("ping", healthz.Ping)
+	return errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping))
 }
 
 // addAll adds what runs beside the controllers.

@@ -65,7 +65,7 @@ func newTraces(ctx context.Context, protocol string, log logr.Logger) (*tracing.
 	return tracing.NewUpdates(ctx, exporter)
 }
 
-// tracesEnd sends the traces that are left when the manager ends.
+// tracesEnd sends the traces that are left when the manager ends, if it makes any.
 type tracesEnd struct {
 	traces *tracing.Updates
 	log    logr.Logger
@@ -77,6 +77,9 @@ func (e *tracesEnd) NeedLeaderElection() bool { return false }
 // Start waits until ctx is done.
 func (e *tracesEnd) Start(ctx context.Context) error {
 	<-ctx.Done()
+	if e.traces == nil {
+		return nil
+	}
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin/2)
 	defer cancel()
 	if err := e.traces.Close(within); err != nil {

@@ -45,12 +45,20 @@ type identities struct{}
 
 // NewIDs are those of a span without a parent.
 func (i identities) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
-	one, _ := ctx.Value(key{}).(identity)
+	one := identityOf(ctx)
 	return TraceID(one.uid), spanID(one.uid, one.name)
 }
 
 // NewSpanID is that of a span with a parent.
 func (i identities) NewSpanID(ctx context.Context, _ trace.TraceID) trace.SpanID {
-	one, _ := ctx.Value(key{}).(identity)
+	one := identityOf(ctx)
 	return spanID(one.uid, one.name)
+}
+
+// identityOf is what named put into the context; nothing begins a span without.
+func identityOf(ctx context.Context) identity {
+	if one, ok := ctx.Value(key{}).(identity); ok {
+		return one
+	}
+	return identity{}
 }
