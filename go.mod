@@ -3,7 +3,9 @@ module github.com/gantry-operator/gantry
 go 1.26.0
 
 require (
+	github.com/creack/pty v1.1.24
 	github.com/distribution/reference v0.6.0
+	github.com/fluxcd/pkg/apis/event v0.25.0
 	github.com/fluxcd/pkg/apis/meta v1.26.0
 	github.com/fluxcd/pkg/http/fetch v0.25.0
 	github.com/fluxcd/pkg/tar v1.2.0
@@ -38,6 +40,7 @@ require (
 	k8s.io/api v0.36.0
 	k8s.io/apiextensions-apiserver v0.36.0
 	k8s.io/apimachinery v0.36.0
+	k8s.io/cli-runtime v0.36.0
 	k8s.io/client-go v0.36.0
 	k8s.io/klog/v2 v2.140.0
 	k8s.io/utils v0.0.0-20260210185600-b8788abfbbc2
@@ -46,12 +49,6 @@ require (
 	sigs.k8s.io/controller-runtime v0.24.1
 	sigs.k8s.io/json v0.0.0-20250730193827-2d320260d730
 	sigs.k8s.io/yaml v1.6.0
-)
-
-require (
-	github.com/creack/pty v1.1.24
-	github.com/fluxcd/pkg/apis/event v0.25.0
-	k8s.io/cli-runtime v0.36.0
 )
 
 require (

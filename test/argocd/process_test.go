@@ -49,7 +49,7 @@ func run(t *testing.T, p process) {
 		err := command.Start()
 		started <- err
 		if err == nil {
-			_ = command.Wait() //nolint:errcheck // it is ended by a signal
+			_ = command.Wait()
 		}
 		close(ended)
 	}()
@@ -67,7 +67,7 @@ func run(t *testing.T, p process) {
 		select {
 		case <-ended:
 		case <-time.After(grace):
-			_ = command.Process.Kill() //nolint:errcheck // it may have ended
+			_ = command.Process.Kill()
 			<-ended
 		}
 	})

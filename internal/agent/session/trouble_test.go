@@ -130,6 +130,7 @@ func TestTroubleIsToldApart(t *testing.T) {
 		},
 		"Refused": {
 			func(t *testing.T) place {
+				t.Helper()
 				listener := listen(t)
 				if err := listener.Close(); err != nil {
 					t.Fatal(err)
@@ -140,12 +141,14 @@ func TestTroubleIsToldApart(t *testing.T) {
 		},
 		"Silent": {
 			func(t *testing.T) place {
+				t.Helper()
 				return accepting(t, func(conn net.Conn) { t.Cleanup(func() { _ = conn.Close() }) })
 			},
 			session.Unanswered, "does not answer",
 		},
 		"NotTLS": {
 			func(t *testing.T) place {
+				t.Helper()
 				return accepting(t, func(conn net.Conn) {
 					_, _ = conn.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
 					t.Cleanup(func() { _ = conn.Close() })
@@ -155,6 +158,7 @@ func TestTroubleIsToldApart(t *testing.T) {
 		},
 		"Expired": {
 			func(t *testing.T) place {
+				t.Helper()
 				return hubWith(t, func(c *x509.Certificate) {
 					c.NotAfter = time.Date(2020, 1, 2, 0, 0, 0, 0, time.UTC)
 					c.NotBefore = c.NotAfter.Add(-time.Hour)
@@ -164,6 +168,7 @@ func TestTroubleIsToldApart(t *testing.T) {
 		},
 		"NotYetValid": {
 			func(t *testing.T) place {
+				t.Helper()
 				return hubWith(t, func(c *x509.Certificate) {
 					c.NotBefore = time.Now().Add(time.Hour)
 					c.NotAfter = c.NotBefore.Add(time.Hour)
@@ -173,6 +178,7 @@ func TestTroubleIsToldApart(t *testing.T) {
 		},
 		"OtherAuthority": {
 			func(t *testing.T) place {
+				t.Helper()
 				p := hubWith(t, same, nil)
 				_, p.trust = certified(t, func(c *x509.Certificate) { c.SerialNumber = big.NewInt(2) })
 				return p
@@ -181,24 +187,28 @@ func TestTroubleIsToldApart(t *testing.T) {
 		},
 		"OtherName": {
 			func(t *testing.T) place {
+				t.Helper()
 				return hubWith(t, func(c *x509.Certificate) { c.DNSNames = []string{"webhook.example.com"} }, nil)
 			},
 			session.NameWrong, "webhook.example.com",
 		},
 		"Token": {
 			func(t *testing.T) place {
+				t.Helper()
 				return hubWith(t, same, status.Error(codes.Unauthenticated, "the token is not accepted\nby the API server"))
 			},
 			session.TokenRefused, "the manager refuses the pod's token: the token is not accepted by the API server",
 		},
 		"Pod": {
 			func(t *testing.T) place {
+				t.Helper()
 				return hubWith(t, same, status.Error(codes.PermissionDenied, "the token's pod is gone"))
 			},
 			session.TokenRefused, "is gone",
 		},
 		"Busy": {
 			func(t *testing.T) place {
+				t.Helper()
 				return hubWith(t, same, status.Error(codes.Unavailable, strings.Repeat("the manager cannot check the token now ", 100)))
 			},
 			session.Other, "the manager says: the manager cannot check the token now",
