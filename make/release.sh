@@ -69,22 +69,7 @@ tar -xzf "$WORK/gantry-$VERSION.tgz" -C "$WORK/chart"
 tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --format=ustar -C "$WORK/chart" -c gantry |
 	gzip -9n >"$DIST/gantry-$VERSION.tgz"
 
-mkdir "$WORK/install"
-cat >"$WORK/install/kustomization.yaml" <<EOF
-apiVersion: kustomize.config.k8s.io/v1beta1
-kind: Kustomization
-resources: [$(realpath --relative-to="$WORK/install" config/default)]
-images:
-- {name: localhost/gantry, newName: "${name%:*}", newTag: "$VERSION"}
-patches:
-- target: {kind: Deployment}
-  patch: |
-    apiVersion: apps/v1
-    kind: Deployment
-    metadata: {name: any}
-    spec: {template: {spec: {containers: [{name: manager, env: [{name: WORKSPACE_IMAGE, \$patch: delete}, {name: WORKSPACE_IMAGE_AGENT_PATH, \$patch: delete}]}]}}}
-EOF
-bin/kubectl kustomize "$WORK/install" >"$DIST/install.yaml"
+KUBECTL=$PWD/bin/kubectl IMAGE=$name WORKSPACE_IMAGE= OUT=$DIST/install.yaml make/install.sh
 
 bin/sbom --version "$VERSION" --created "$SOURCE_DATE_EPOCH" --out "$DIST" --images "$WORK/index" --image "gantry-image_$VERSION" "${programs[@]}"
 (cd "$DIST" && sha256sum -- * >../.sums.$$ && mv ../.sums.$$ SHA256SUMS)
