@@ -17,16 +17,16 @@ func gitStories() map[string]story {
 	return map[string]story{
 		"FirstDeployFromGit": {
 			before: clean, tell: func(s *site) { s.make(s.fromGit()) }, ended: ready,
-			operations: []string{"UP"},
-			deaths:     []string{"PATCH stacks", "PATCH workspaces", "PATCH stacks/status", "POST updates", "POST pods", "hub says operation", "hub says recorded"},
+			operations: []string{"UP"}, fetches: true,
+			deaths: []string{"PATCH stacks", "PATCH workspaces", "PATCH stacks/status", "POST updates", "POST pods", "hub says operation", "hub says recorded"},
 		},
 		"Push": {
 			before: deployedFromGit, tell: func(s *site) {
 				s.push()
 				s.request()
 			}, ended: func(s *site) bool { return ready(s) && s.stack().Status.LastUpdate.LastSuccessfulCommit == s.commit },
-			operations: []string{"UP"},
-			deaths:     []string{"PATCH stacks/status", "POST updates", "PATCH updates/status", "hub says operation", "agent says result", "hub says recorded"},
+			operations: []string{"UP"}, fetches: true,
+			deaths: []string{"PATCH stacks/status", "POST updates", "PATCH updates/status", "hub says operation", "agent says result", "hub says recorded"},
 		},
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
@@ -69,9 +70,10 @@ type site struct {
 	// next is what becomes of the next operations; those after them succeed.
 	next  []course
 	known map[string]bool
-	// record is the last Update on record; recorded are all that ever were.
-	record   string
-	recorded map[string]bool
+	// record is the last Update on record of the Stack that is followed; recorded are all that ever were.
+	following types.UID
+	record    string
+	recorded  map[string]bool
 }
 
 // newSite makes a namespace and starts a manager for it, and a new one whenever that ends.
@@ -83,7 +85,7 @@ func newSite(t *testing.T, c *cluster, namespace string) *site {
 	}
 	s := &site{
 		t: t, c: c, user: user, namespace: namespace, lines: &output{}, stirred: make(chan struct{}, 1),
-		runs: map[string]int{}, known: map[string]bool{}, recorded: map[string]bool{}, dir: t.TempDir(),
+		runs: map[string]int{}, known: map[string]bool{}, dir: t.TempDir(),
 	}
 	s.log = funcr.New(func(prefix, args string) {
 		fmt.Fprintln(s.lines, time.Now().Format("05.000"), s.lives.Load(), prefix, args)
@@ -209,6 +211,9 @@ func (s *site) seen(object any) {
 func (s *site) follow(stack *pulumiv1.Stack) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if stack.UID != s.following {
+		s.following, s.record, s.recorded = stack.UID, "", map[string]bool{}
+	}
 	if last := stack.Status.LastUpdate; last != nil && last.Name != s.record {
 		if s.recorded[last.Name] {
 			s.t.Errorf("the record went back from Update %s to %s", s.record, last.Name)

@@ -30,6 +30,8 @@ type story struct {
 	operations []string
 	// deaths are writes and messages that the story has for certain: the manager has to have died at each.
 	deaths []string
+	// fetches says that a manager has to live as long as it takes to fetch a commit, for the story to come to its end.
+	fetches bool
 }
 
 // stackName is the Stack of every story.

@@ -72,14 +72,15 @@ func actions(s *story) {
 // slow is a program that takes its time.
 const slow = `
 resources:
-  pause: {type: testing:index:Sleep, properties: {seconds: 120, label: pause}}
+  pause: {type: testing:index:Sleep, properties: {seconds: 20, label: pause}}
 `
 
-// cancels has an update canceled by the action: the Stack says so, and the next commit runs again.
+// cancels has an update canceled by the action: the Stack says so, and runs again when it is asked to. A new commit would have
+// to wait until Argo CD has given up on this one.
 func (s *story) cancels(a *application) {
 	s.t.Helper()
 	stack := s.Stack("app")
-	a.commit(map[string]string{"program.yaml": program("app", -1, slow)})
+	commit := a.commit(map[string]string{"program.yaml": program("app", -1, slow)})
 	s.until(stack, "to have an update under way", func() bool { return stack.Status.CurrentUpdate != nil })
 	update := &autov1alpha1.Update{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: stack.Status.CurrentUpdate.Name}}
 	s.until(update, "to run", func() bool { return update.Status.Progress != nil })
@@ -88,5 +89,6 @@ func (s *story) cancels(a *application) {
 	if s.must(s.Client.Get(s.ctx, s.Key("app"), stack)); stage.Condition(stack.Status.Conditions, "Stalled").Reason != "UpdateCanceled" {
 		s.t.Errorf("the Stack says %v", stack.Status.Conditions)
 	}
-	a.untilDone(a.commit(map[string]string{"program.yaml": program("app", -1, painted("made"))}))
+	a.action("reconcile")
+	a.untilDone(commit)
 }

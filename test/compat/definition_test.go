@@ -27,8 +27,9 @@ func wanted() map[string][]Difference {
 	}
 	return map[string][]Difference{
 		// Tools that wait for an object would take one that no controller has seen for one that is ready.
-		"programs.pulumi.com":        {status("v1", "status")},
-		"stacks.pulumi.com":          {status("v1", "status"), status("v1alpha1", "status")},
+		"programs.pulumi.com": {status("v1", "status")},
+		// The last column, which is wide, says what is suspended.
+		"stacks.pulumi.com":          {{"v1 number of columns", "is 9, theirs is 8"}, status("v1", "status"), status("v1alpha1", "status")},
 		"updates.auto.pulumi.com":    {status("v1alpha1", "status")},
 		"workspaces.auto.pulumi.com": {status("v1alpha1", "status")},
 	}

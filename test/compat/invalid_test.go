@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -32,6 +33,7 @@ import (
 	"github.com/gantry-operator/gantry/internal/controller/workspace"
 	"github.com/gantry-operator/gantry/internal/failure"
 	"github.com/gantry-operator/gantry/internal/hub"
+	"github.com/gantry-operator/gantry/internal/metrics"
 	"github.com/gantry-operator/gantry/internal/operation"
 	"github.com/gantry-operator/gantry/internal/pod"
 	"github.com/gantry-operator/gantry/internal/references"
@@ -67,6 +69,10 @@ func newControllers(t *testing.T) *controllers {
 	if err := c.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "default"}}); err != nil {
 		t.Fatal(err)
 	}
+	measured, err := metrics.NewRecorder(prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
 	all := &controllers{t: t, client: c, namespace: namespace, events: events.NewFakeRecorder(10000)}
 	now, url := clock.RealClock{}, func(digest string) string { return "https://hub/artifacts/" + digest }
 	all.byKind = map[string]reconcile.Reconciler{
@@ -81,7 +87,7 @@ func newControllers(t *testing.T) *controllers {
 			Pods: pod.Settings{WorkspaceImage: "pulumi", AgentImage: "gantry", HubAddress: "hub:1", CA: "bundle"},
 		},
 		"Update": &update.Reconciler{
-			Client: c, Reader: c, Clock: now, Recorder: all.events, Hub: noAgents{}, Git: noHosts{},
+			Client: c, Reader: c, Clock: now, Recorder: all.events, Hub: noAgents{}, Git: noHosts{}, Metrics: measured,
 			Settings: update.Settings{CancelGrace: time.Minute, ArtifactURL: url},
 		},
 	}
