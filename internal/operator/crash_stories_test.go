@@ -197,7 +197,7 @@ func clean(s *site) {
 
 func (s *site) program() {
 	program := programOf()
-	if err := s.view.Get(s.t.Context(), client.ObjectKey{Namespace: s.namespace, Name: program.GetName()}, program); err != nil {
+	if err := s.c.Get(s.t.Context(), client.ObjectKey{Namespace: s.namespace, Name: program.GetName()}, program); err != nil {
 		s.make(programOf())
 	}
 }

@@ -11,17 +11,17 @@ import (
 
 // action runs an action on the story's Stack as a user does, by way of Argo CD's server.
 func (a *application) action(name string) {
-	a.story.t.Helper()
+	a.story.T.Helper()
 	a.cli("app", "actions", "run", a.object.GetName(), name, "--kind", "Stack", "--resource-name", "app")
 }
 
 // untilUpdate waits until a Stack has an Update of a type that has succeeded.
 func (s *story) untilUpdate(kind autov1alpha1.UpdateType, total int) {
-	s.t.Helper()
-	updates, err := s.Updates(s.ctx, "app")
-	s.must(err)
+	s.T.Helper()
+	updates, err := s.Updates(s.Ctx, "app")
+	s.Must(err)
 	if len(updates) != total {
-		s.t.Fatalf("%d Updates, want %d", len(updates), total)
+		s.T.Fatalf("%d Updates, want %d", len(updates), total)
 	}
 	for i := range updates {
 		update := &updates[i]
@@ -29,17 +29,17 @@ func (s *story) untilUpdate(kind autov1alpha1.UpdateType, total int) {
 			continue
 		}
 		if !strings.HasPrefix(update.Name, "app-") || len(update.OwnerReferences) != 1 || update.OwnerReferences[0].Kind != "Stack" {
-			s.t.Errorf("the Update is %s of %v", update.Name, update.OwnerReferences)
+			s.T.Errorf("the Update is %s of %v", update.Name, update.OwnerReferences)
 		}
-		s.until(update, "to be complete", func() bool {
+		s.Await(update, "to be complete", func() bool {
 			return stage.Condition(update.Status.Conditions, autov1alpha1.UpdateConditionTypeComplete).Status == metav1.ConditionTrue
 		})
 		if failure := stage.Condition(update.Status.Conditions, autov1alpha1.UpdateConditionTypeFailed); failure.Status != metav1.ConditionFalse {
-			s.t.Errorf("%s %s failed: %s", kind, update.Name, failure.Message)
+			s.T.Errorf("%s %s failed: %s", kind, update.Name, failure.Message)
 		}
 		return
 	}
-	s.t.Fatalf("no Update of type %s", kind)
+	s.T.Fatalf("no Update of type %s", kind)
 }
 
 // actions: what Argo CD's server does to a Stack when a user asks for it, none of which is drift.
@@ -56,11 +56,11 @@ func actions(s *story) {
 		a.action("preview")
 		s.untilUpdate(autov1alpha1.PreviewUpdate, 4)
 		a.action("suspend")
-		s.until(stack, "to be suspended", func() bool {
+		s.Await(stack, "to be suspended", func() bool {
 			return stage.Condition(stack.Status.Conditions, "Suspended").Status == metav1.ConditionTrue && stage.Ready(stack)
 		})
 		a.action("resume")
-		s.until(stack, "to go on", func() bool {
+		s.Await(stack, "to go on", func() bool {
 			return stage.Condition(stack.Status.Conditions, "Suspended").Status == "" && stage.Ready(stack)
 		})
 		a.quiet(first)
@@ -78,16 +78,16 @@ resources:
 // cancels has an update canceled by the action: the Stack says so, and runs again when it is asked to. A new commit would have
 // to wait until Argo CD has given up on this one.
 func (s *story) cancels(a *application) {
-	s.t.Helper()
+	s.T.Helper()
 	stack := s.Stack("app")
 	commit := a.commit(map[string]string{"program.yaml": program("app", -1, slow)})
-	s.until(stack, "to have an update under way", func() bool { return stack.Status.CurrentUpdate != nil })
+	s.Await(stack, "to have an update under way", func() bool { return stack.Status.CurrentUpdate != nil })
 	update := &autov1alpha1.Update{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: stack.Status.CurrentUpdate.Name}}
-	s.until(update, "to run", func() bool { return update.Status.Progress != nil })
+	s.Await(update, "to run", func() bool { return update.Status.Progress != nil })
 	a.action("cancel")
 	a.tells("Stack", "app", "Degraded", "cancel")
-	if s.must(s.Client.Get(s.ctx, s.Key("app"), stack)); stage.Condition(stack.Status.Conditions, "Stalled").Reason != "UpdateCanceled" {
-		s.t.Errorf("the Stack says %v", stack.Status.Conditions)
+	if s.Must(s.Client.Get(s.Ctx, s.Key("app"), stack)); stage.Condition(stack.Status.Conditions, "Stalled").Reason != "UpdateCanceled" {
+		s.T.Errorf("the Stack says %v", stack.Status.Conditions)
 	}
 	a.action("reconcile")
 	a.untilDone(commit)

@@ -77,13 +77,13 @@ type resource struct {
 
 // deploy commits manifests to a new repository and makes an Application of it, named after the namespace.
 func (s *story) deploy(finalizer string, files map[string]string) *application {
-	s.t.Helper()
-	a := &application{story: s, repository: gitserver.Start(s.t, gitserver.Options{}).Create("app"), object: &unstructured.Unstructured{}}
+	s.T.Helper()
+	a := &application{story: s, repository: gitserver.Start(s.T, gitserver.Options{}).Create("app"), object: &unstructured.Unstructured{}}
 	a.push(files)
 	manifest := fmt.Sprintf(applicationManifest, s.Name, s.argo.namespace, "file://"+a.repository.Dir, s.Name, finalizer)
-	s.must(yaml.Unmarshal([]byte(manifest), &a.object.Object))
-	s.must(s.Client.Create(s.ctx, a.object))
-	s.t.Cleanup(a.leave)
+	s.Must(yaml.Unmarshal([]byte(manifest), &a.object.Object))
+	s.Must(s.Client.Create(s.Ctx, a.object))
+	s.T.Cleanup(a.leave)
 	return a
 }
 
@@ -96,13 +96,13 @@ func (a *application) leave() {
 		err = a.story.Client.Delete(ctx, a.object)
 	}
 	if err != nil && !apierrors.IsNotFound(err) {
-		a.story.t.Error(err)
+		a.story.T.Error(err)
 	}
 }
 
 // push makes a commit; an empty text removes the file.
 func (a *application) push(files map[string]string) string {
-	a.story.t.Helper()
+	a.story.T.Helper()
 	changed := gitserver.Files{}
 	for path, text := range files {
 		changed[path] = gitserver.Text(text)
@@ -115,7 +115,7 @@ func (a *application) push(files map[string]string) string {
 
 // commit makes a commit and has Argo CD look.
 func (a *application) commit(files map[string]string) string {
-	a.story.t.Helper()
+	a.story.T.Helper()
 	id := a.push(files)
 	a.refresh("normal")
 	return id
@@ -123,22 +123,22 @@ func (a *application) commit(files map[string]string) string {
 
 // refresh has Argo CD compare git with the cluster, and waits until it has: it takes the annotation away.
 func (a *application) refresh(how string) {
-	a.story.t.Helper()
+	a.story.T.Helper()
 	const annotation = "argocd.argoproj.io/refresh"
-	a.story.must(a.story.Annotate(a.story.ctx, a.object, annotation, &how))
+	a.story.Must(a.story.Annotate(a.story.Ctx, a.object, annotation, &how))
 	a.until("to have been refreshed", func(view) bool { return a.object.GetAnnotations()[annotation] == "" })
 }
 
 // until waits until the Application is as it should be.
 func (a *application) until(what string, done func(view) bool) view {
-	a.story.t.Helper()
+	a.story.T.Helper()
 	var last view
 	defer func() {
-		if a.story.t.Failed() {
-			a.story.t.Logf("Application %s: %+v", a.object.GetName(), last.Status)
+		if a.story.T.Failed() {
+			a.story.T.Logf("Application %s: %+v", a.object.GetName(), last.Status)
 		}
 	}()
-	a.story.until(a.object, what, func() bool {
+	a.story.Await(a.object, what, func() bool {
 		last = a.look()
 		return done(last)
 	})
@@ -147,19 +147,19 @@ func (a *application) until(what string, done func(view) bool) view {
 
 // look reads what the object that was seen last says.
 func (a *application) look() view {
-	a.story.t.Helper()
+	a.story.T.Helper()
 	var v view
-	a.story.must(runtime.DefaultUnstructuredConverter.FromUnstructured(a.object.Object, &v))
+	a.story.Must(runtime.DefaultUnstructuredConverter.FromUnstructured(a.object.Object, &v))
 	return v
 }
 
 // tells waits until Argo CD's server, which knows more than the Application says, tells of an object's health as wanted.
 func (a *application) tells(kind, name, status, message string) {
-	a.story.t.Helper()
+	a.story.T.Helper()
 	var told []resource
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Second) {
 		var v view
-		a.story.must(json.Unmarshal([]byte(a.cli("app", "get", a.object.GetName(), "-o", "json")), &v))
+		a.story.Must(json.Unmarshal([]byte(a.cli("app", "get", a.object.GetName(), "-o", "json")), &v))
 		told = v.Status.Resources
 		if slices.ContainsFunc(told, func(r resource) bool {
 			return r.Kind == kind && r.Name == name && r.Health.Status == status && strings.Contains(r.Health.Message, message)
@@ -167,12 +167,12 @@ func (a *application) tells(kind, name, status, message string) {
 			return
 		}
 	}
-	a.story.t.Fatalf("%s %s is not %s with %q: %+v", kind, name, status, message, told)
+	a.story.T.Fatalf("%s %s is not %s with %q: %+v", kind, name, status, message, told)
 }
 
 // cli asks Argo CD's server by its command.
 func (a *application) cli(arguments ...string) string {
-	a.story.t.Helper()
+	a.story.T.Helper()
 	server := []string{"--server", "127.0.0.1:" + a.story.argo.ports["server"], "--plaintext", "--auth-token", "none"}
 	return a.story.tool(filepath.Join(built, "argocd"), append(server, arguments...)...)
 }
@@ -186,27 +186,27 @@ func (v view) done(commit string) bool {
 
 // untilDone waits until a commit is synced and healthy.
 func (a *application) untilDone(commit string) view {
-	a.story.t.Helper()
+	a.story.T.Helper()
 	return a.until("to be Synced and Healthy at "+commit, func(v view) bool { return v.done(commit) })
 }
 
 // quiet refreshes the Application in both ways, and checks that nothing comes of it.
 func (a *application) quiet(commit string) {
-	a.story.t.Helper()
+	a.story.T.Helper()
 	before := a.look()
 	for _, how := range []string{"normal", "hard"} {
 		a.refresh(how)
 	}
 	after := a.untilDone(commit)
 	if was, is := before.Status.OperationState.StartedAt, after.Status.OperationState.StartedAt; was != is {
-		a.story.t.Errorf("a refresh had Argo CD sync again: at %s, after %s", is, was)
+		a.story.T.Errorf("a refresh had Argo CD sync again: at %s, after %s", is, was)
 	}
 }
 
 // throughout ends the story if the Application is seen to be wrong while something goes on.
 func (a *application) throughout(wrong func(view) error, meanwhile func()) {
-	a.story.t.Helper()
-	ctx, over := context.WithCancel(a.story.ctx)
+	a.story.T.Helper()
+	ctx, over := context.WithCancel(a.story.Ctx)
 	defer over()
 	watched := &application{story: a.story, object: a.object.DeepCopy()}
 	seen := make(chan error, 1)
@@ -224,7 +224,7 @@ func (a *application) throughout(wrong func(view) error, meanwhile func()) {
 	}()
 	meanwhile()
 	over()
-	a.story.must(<-seen)
+	a.story.Must(<-seen)
 }
 
 // drifted: the Application is not what is in git.

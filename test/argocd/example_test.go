@@ -52,24 +52,24 @@ spec:
 
 // exampleOfPKO: the example of PKO's public documentation works as it does there. Its Stack's program is in git too.
 func exampleOfPKO(s *story) {
-	host, err := s.StartGitHost(s.ctx, "git")
-	s.must(err)
-	s.must(host.Create("infrastructure"))
-	s.must(host.Protect("infrastructure", gitserver.Auth{Password: "a-token-of-the-story"}))
+	host, err := s.StartGitHost(s.Ctx, "git")
+	s.Must(err)
+	s.Must(host.Create("infrastructure"))
+	s.Must(host.Protect("infrastructure", gitserver.Auth{Password: "a-token-of-the-story"}))
 	project := func(shade string) gitserver.Files {
 		text := "name: project\nruntime: yaml\n" + strings.ReplaceAll(painted("made"), "light", shade)
 		return gitserver.Files{"infrastructure/Pulumi.yaml": gitserver.Text(text)}
 	}
 	_, err = host.Commit("infrastructure", "main", project("light"))
-	s.must(err)
-	s.must(s.Client.Create(s.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "git-access"},
+	s.Must(err)
+	s.Must(s.Client.Create(s.Ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "git-access"},
 		StringData: map[string]string{"ca.crt": host.CA, "accessToken": "a-token-of-the-story"}}))
 
 	named := strings.NewReplacer("NAME", s.Name, "REPOSITORY", host.URLOf("infrastructure"))
 	manifest := s.stackFile("app", "none", 3, named.Replace(exampleStack))
 	a := s.deploy(background, map[string]string{"access.yaml": named.Replace(exampleAccess), "stack.yaml": manifest})
-	s.t.Cleanup(s.revokeExample)
-	s.must(s.Patch(s.ctx, a.object, `{spec: {syncPolicy: {automated: {prune: true, selfHeal: null}}}}`))
+	s.T.Cleanup(s.revokeExample)
+	s.Must(s.Patch(s.Ctx, a.object, `{spec: {syncPolicy: {automated: {prune: true, selfHeal: null}}}}`))
 	first := a.repository.Git("rev-parse", "main")
 	a.untilDone(first)
 	stack, made := s.Stack("app"), s.configMap("made")
@@ -78,21 +78,21 @@ func exampleOfPKO(s *story) {
 	s.stays(stack, 1)
 
 	commit, err := host.Commit("infrastructure", "main", project("dark"))
-	s.must(err)
+	s.Must(err)
 	second := a.commit(map[string]string{"stack.yaml": strings.Replace(manifest, "before-first-update", "second", 1)})
-	s.until(stack, "to have run the new commit", func() bool {
+	s.Await(stack, "to have run the new commit", func() bool {
 		return stack.Status.LastUpdate != nil && stack.Status.LastUpdate.LastSuccessfulCommit == commit
 	})
 	a.untilDone(second)
 	if !s.exists(made) || made.Data["shade"] != "dark" {
-		s.t.Errorf("the new commit of the program made %v", made.Data)
+		s.T.Errorf("the new commit of the program made %v", made.Data)
 	}
 
-	s.must(s.Client.Delete(s.ctx, a.object))
-	s.untilGone(a.object, "to be gone")
-	s.untilGone(stack, "to be gone")
+	s.Must(s.Client.Delete(s.Ctx, a.object))
+	s.AwaitGone(a.object, "to be gone")
+	s.AwaitGone(stack, "to be gone")
 	if s.exists(made) {
-		s.t.Error("the Application is gone, what its Stack made is not")
+		s.T.Error("the Application is gone, what its Stack made is not")
 	}
 }
 
@@ -103,7 +103,7 @@ func (s *story) revokeExample() {
 	for _, role := range []string{"system:auth-delegator", "cluster-admin"} {
 		binding := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: s.Name + ":" + role}}
 		if err := client.IgnoreNotFound(s.Client.Delete(ctx, binding)); err != nil {
-			s.t.Error(err)
+			s.T.Error(err)
 		}
 	}
 }

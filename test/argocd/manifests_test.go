@@ -65,7 +65,7 @@ outputs:
 
 // stackFile is a Stack in a wave that runs as runner and destroys what it made when it goes.
 func (s *story) stackFile(name, program string, wave int, overlays ...string) string {
-	s.t.Helper()
+	s.T.Helper()
 	common := fmt.Sprintf(`
 metadata: {annotations: {%s: %q}}
 spec:
@@ -74,9 +74,9 @@ spec:
   workspaceTemplate: {spec: {image: %q}}
 `, waveOf, fmt.Sprint(wave), image)
 	manifest, err := s.StackManifest(name, program, append([]string{common}, overlays...)...)
-	s.must(err)
+	s.Must(err)
 	text, err := yaml.Marshal(manifest.Object)
-	s.must(err)
+	s.Must(err)
 	return string(text)
 }
 

@@ -32,16 +32,16 @@ func offline(ctx context.Context, t *testing.T, object, verb string, arguments .
 
 // healthyOffline checks what Argo CD's command makes of a Stack at rest and of all that goes with it.
 func (s *story) healthyOffline(stack string) {
-	s.t.Helper()
+	s.T.Helper()
 	for _, kind := range []string{"stack", "program", "workspace", "update"} {
 		name := stack
 		if kind == "update" {
-			updates, err := s.Updates(s.ctx, stack)
-			s.must(err)
+			updates, err := s.Updates(s.Ctx, stack)
+			s.Must(err)
 			name = updates[0].Name
 		}
-		if said := offline(s.ctx, s.t, s.kubectl("get", kind, name, "-o", "yaml"), "health"); !strings.Contains(said, "STATUS: Healthy") {
-			s.t.Errorf("%s %s: %s", kind, name, said)
+		if said := offline(s.Ctx, s.T, s.kubectl("get", kind, name, "-o", "yaml"), "health"); !strings.Contains(said, "STATUS: Healthy") {
+			s.T.Errorf("%s %s: %s", kind, name, said)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // app has a Stack with all that it needs, in waves, and a ConfigMap for after it.
 func (s *story) app() map[string]string {
-	s.t.Helper()
+	s.T.Helper()
 	return map[string]string{
 		"runner.yaml":  runner(-2),
 		"program.yaml": program("app", -1, painted("made")),
@@ -30,14 +30,14 @@ func waves(s *story) {
 			return false
 		}
 		if !s.exists(stack) || !stage.Ready(stack) {
-			s.t.Fatalf("the Application is Healthy, the Stack is not Ready: %v", stack.Status.Conditions)
+			s.T.Fatalf("the Application is Healthy, the Stack is not Ready: %v", stack.Status.Conditions)
 		}
 		return v.done(first)
 	})
 	s.stays(stack, 1)
 	ready := stage.Condition(stack.Status.Conditions, autov1alpha1.ConditionTypeReady).LastTransitionTime
 	if !s.exists(after) || after.CreationTimestamp.Before(&ready) {
-		s.t.Errorf("the object of the next wave is of %s, the Stack was Ready at %s", after.CreationTimestamp, ready)
+		s.T.Errorf("the object of the next wave is of %s, the Stack was Ready at %s", after.CreationTimestamp, ready)
 	}
 	a.quiet(first)
 	s.stays(stack, 1)
@@ -48,7 +48,7 @@ func waves(s *story) {
 	third := a.commit(map[string]string{"stack.yaml": s.stackFile("app", "app", 0, colour("red"))})
 	a.untilDone(third)
 	if !s.exists(made) || made.Data["colour"] != "red" || made.Data["shade"] != "dark" {
-		s.t.Errorf("two changes in git made %v", made.Data)
+		s.T.Errorf("two changes in git made %v", made.Data)
 	}
 	a.quiet(third)
 	s.stays(stack, 3)
@@ -66,7 +66,7 @@ func requests(s *story) {
 		s.untilRan(stack, 2)
 		a.quiet(first)
 		if s.stays(stack, 2); stack.Annotations[pulumiv1.AnnotationReconciliationRequest] != "by-hand" {
-			s.t.Errorf("Argo CD took the request away: %v", stack.Annotations)
+			s.T.Errorf("Argo CD took the request away: %v", stack.Annotations)
 		}
 		s.kubectl("annotate", "stack", "app", pulumiv1.AnnotationReconciliationRequest+"-")
 		a.quiet(first)
@@ -82,20 +82,20 @@ func selfHeal(s *story) {
 	stack, made := s.Stack("app"), s.configMap("made")
 
 	s.kubectl("patch", "stack", "app", "--type=merge", "--patch="+`{"spec":{"config":{"colour":"green"}}}`)
-	s.until(stack, "to be as in git again", func() bool {
+	s.Await(stack, "to be as in git again", func() bool {
 		return stack.Generation > 2 && strings.Contains(string(stack.Spec.Config.Raw), "blue") && stage.Ready(stack)
 	})
 	a.untilDone(first)
 	if !s.exists(made) || made.Data["colour"] != "blue" {
-		s.t.Errorf("the change by hand was undone, but the stack made %v", made.Data)
+		s.T.Errorf("the change by hand was undone, but the stack made %v", made.Data)
 	}
 
 	deleted, was := stack.UID, made.UID
 	s.kubectl("delete", "stack", "app", "--wait=false")
-	s.until(stack, "to be there again", func() bool { return stack.UID != deleted && stage.Ready(stack) })
+	s.Await(stack, "to be there again", func() bool { return stack.UID != deleted && stage.Ready(stack) })
 	a.untilDone(first)
 	if !s.exists(made) || made.UID == was {
-		s.t.Error("the Stack was deleted and made again, but not what it had made")
+		s.T.Error("the Stack was deleted and made again, but not what it had made")
 	}
 }
 
@@ -112,20 +112,20 @@ func replace(s *story) {
 
 	second := a.commit(map[string]string{"stack.yaml": s.stackFile("app", "app", 0, colour("red"), replaced)})
 	a.untilDone(second)
-	s.until(stack, "to have its finalizer again", func() bool { return len(stack.Finalizers) == 1 && stack.Finalizers[0] == pulumiv1.Finalizer })
+	s.Await(stack, "to have its finalizer again", func() bool { return len(stack.Finalizers) == 1 && stack.Finalizers[0] == pulumiv1.Finalizer })
 	if _, kept := stack.Annotations[pulumiv1.AnnotationReconciliationRequest]; kept {
-		s.t.Error("the Stack was not replaced: its annotation is there")
+		s.T.Error("the Stack was not replaced: its annotation is there")
 	}
 	if !s.exists(made) || made.Data["colour"] != "red" {
-		s.t.Errorf("the stack made %v", made.Data)
+		s.T.Errorf("the stack made %v", made.Data)
 	}
 	a.quiet(second)
 	s.stays(stack, 3)
 
 	a.commit(map[string]string{"stack.yaml": ""})
-	s.untilGone(stack, "to be pruned")
+	s.AwaitGone(stack, "to be pruned")
 	if s.exists(made) {
-		s.t.Error("the Stack was pruned, but what it made is there")
+		s.T.Error("the Stack was pruned, but what it made is there")
 	}
 }
 
@@ -138,19 +138,19 @@ func prune(s *story) {
 	a.untilDone(a.repository.Git("rev-parse", "main"))
 	kept, gone := s.configMap("made"), s.configMap("other")
 	if !s.exists(kept) || !s.exists(gone) {
-		s.t.Fatal("the stacks made nothing")
+		s.T.Fatal("the stacks made nothing")
 	}
 	was := kept.UID
 
 	second := a.commit(map[string]string{"other.yaml": "", "other-program.yaml": ""})
-	s.untilGone(s.Stack("other"), "to be pruned")
-	s.untilGone(s.Workspace("other"), "to go with its Stack")
+	s.AwaitGone(s.Stack("other"), "to be pruned")
+	s.AwaitGone(s.Workspace("other"), "to go with its Stack")
 	a.untilDone(second)
 	if s.exists(gone) {
-		s.t.Error("the Stack was pruned, but what it made is there")
+		s.T.Error("the Stack was pruned, but what it made is there")
 	}
 	if !s.exists(kept) || kept.UID != was {
-		s.t.Error("what the other Stack made is gone")
+		s.T.Error("what the other Stack made is gone")
 	}
 	s.stays(s.Stack("app"), 1)
 }

@@ -21,7 +21,7 @@ resources:
 
 // onlyStack is an Application of one wave.
 func (s *story) onlyStack() map[string]string {
-	s.t.Helper()
+	s.T.Helper()
 	return map[string]string{"runner.yaml": runner(0), "stack.yaml": s.stackFile("app", "app", 0, `spec: {retryMaxBackoffDurationSeconds: 1}`)}
 }
 
@@ -68,7 +68,7 @@ func laterWave(s *story) {
 			return v.Status.OperationState.Phase == "Running" && strings.Contains(v.Status.OperationState.Message, "pulumi.com/Stack/app")
 		})
 		s.remains(a, 10*time.Second)
-		s.must(s.ApplyProgram(s.ctx, "app", plain))
+		s.Must(s.ApplyProgram(s.Ctx, "app", plain))
 		a.untilDone(a.repository.Git("rev-parse", "main"))
 	})
 	s.stays(s.Stack("app"), 1)
@@ -76,17 +76,17 @@ func laterWave(s *story) {
 
 // remains checks that an Application goes on waiting for its Stack, which is not there yet.
 func (s *story) remains(a *application, during time.Duration) {
-	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.ctx, during)
+	s.T.Helper()
+	ctx, cancel := context.WithTimeout(s.Ctx, during)
 	defer cancel()
 	stack := s.Stack("app")
-	s.must(s.Throughout(ctx, stack, func() error {
+	s.Must(s.Throughout(ctx, stack, func() error {
 		if stage.Condition(stack.Status.Conditions, "Stalled").Status == "True" {
 			return errors.New("the Stack is Stalled: " + stage.Condition(stack.Status.Conditions, "Stalled").Message)
 		}
 		return nil
 	}))
 	if phase := a.look().Status.OperationState.Phase; phase != "Running" {
-		s.t.Fatalf("the sync is %s", phase)
+		s.T.Fatalf("the sync is %s", phase)
 	}
 }

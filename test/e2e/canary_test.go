@@ -82,7 +82,7 @@ func (w watched) leaks(t *testing.T, when string) {
 
 // looked is everything that the story can look into, but for Secrets.
 func (s *story) looked(c *cloud, since time.Time) watched {
-	s.t.Helper()
+	s.T.Helper()
 	w := s.around(since, "guard")
 	w["what Pulumi Cloud keeps"] = c.admin(http.MethodGet, "kept", "")
 	w["the requests to Pulumi Cloud"] = c.admin(http.MethodGet, "requests", "")
@@ -92,7 +92,7 @@ func (s *story) looked(c *cloud, since time.Time) watched {
 // around is what the cluster tells of the story, but for Secrets: its objects, and the logs of the manager and of the pods
 // of some Workspaces.
 func (s *story) around(since time.Time, workspaces ...string) watched {
-	s.t.Helper()
+	s.T.Helper()
 	w := watched{}
 	for _, kind := range []schema.GroupVersionKind{
 		{Group: "pulumi.com", Version: "v1", Kind: "Stack"}, {Group: "pulumi.com", Version: "v1", Kind: "Program"},
@@ -102,27 +102,27 @@ func (s *story) around(since time.Time, workspaces ...string) watched {
 	} {
 		list := &unstructured.UnstructuredList{}
 		list.SetGroupVersionKind(kind)
-		s.must(s.Client.List(s.ctx, list, client.InNamespace(s.Name)))
+		s.Must(s.Client.List(s.Ctx, list, client.InNamespace(s.Name)))
 		for _, object := range list.Items {
 			text, err := json.Marshal(object.Object)
-			s.must(err)
+			s.Must(err)
 			w[kind.Kind+" "+object.GetName()] = string(text)
 		}
 	}
-	managers, err := s.ManagerPods(s.ctx)
-	s.must(err)
+	managers, err := s.ManagerPods(s.Ctx)
+	s.Must(err)
 	for i := range managers {
-		w["the log of "+managers[i].Name], err = s.LogSince(s.ctx, &managers[i], managers[i].Spec.Containers[0].Name, since)
-		s.must(err)
+		w["the log of "+managers[i].Name], err = s.LogSince(s.Ctx, &managers[i], managers[i].Spec.Containers[0].Name, since)
+		s.Must(err)
 	}
 	for _, workspace := range workspaces {
 		pod := s.Pod(workspace)
-		if err := s.Client.Get(s.ctx, client.ObjectKeyFromObject(pod), pod); err != nil {
+		if err := s.Client.Get(s.Ctx, client.ObjectKeyFromObject(pod), pod); err != nil {
 			continue
 		}
 		for _, container := range append(slices.Clone(pod.Spec.InitContainers), pod.Spec.Containers...) {
-			w["the log of "+container.Name+" in "+pod.Name], err = s.Log(s.ctx, pod, container.Name, 0)
-			s.must(err)
+			w["the log of "+container.Name+" in "+pod.Name], err = s.Log(s.Ctx, pod, container.Name, 0)
+			s.Must(err)
 		}
 	}
 	return w
@@ -130,15 +130,15 @@ func (s *story) around(since time.Time, workspaces ...string) watched {
 
 // inside is what is in the pod: its disk, but for the program's own text, and the command lines of its processes.
 func (s *story) inside() watched {
-	s.t.Helper()
-	disk, err := s.Shell(s.ctx, "guard", `grep -ral tweet- /share | grep -v '/Pulumi.yaml$' | while read f; do echo "$f:"; grep -ao 'tweet-[a-z-]*' "$f"; done; true`)
-	s.must(err)
-	settings, err := s.Shell(s.ctx, "guard", "cat Pulumi.dev.yaml")
-	s.must(err)
-	commands, err := s.Shell(s.ctx, "guard", `for p in /proc/[0-9]*; do tr '\0' ' ' <$p/cmdline; echo; done 2>/dev/null; true`)
-	s.must(err)
+	s.T.Helper()
+	disk, err := s.Shell(s.Ctx, "guard", `grep -ral tweet- /share | grep -v '/Pulumi.yaml$' | while read f; do echo "$f:"; grep -ao 'tweet-[a-z-]*' "$f"; done; true`)
+	s.Must(err)
+	settings, err := s.Shell(s.Ctx, "guard", "cat Pulumi.dev.yaml")
+	s.Must(err)
+	commands, err := s.Shell(s.Ctx, "guard", `for p in /proc/[0-9]*; do tr '\0' ' ' <$p/cmdline; echo; done 2>/dev/null; true`)
+	s.Must(err)
 	if !strings.Contains(settings, "secure:") {
-		s.t.Errorf("the settings are not those of the stack:\n%s", settings)
+		s.T.Errorf("the settings are not those of the stack:\n%s", settings)
 	}
 	// The look's own command line names what it looks for.
 	commands = strings.ReplaceAll(commands, "grep -ral tweet-", "")
@@ -157,19 +157,19 @@ func TestSecretsStayWhereTheyWereGiven(t *testing.T) {
 		"bird-env": {"ENV_SECRET": "tweet-envsecrets"},
 		"token":    {"accessToken": "tweet-token"},
 	} {
-		s.must(s.Client.Create(s.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: name}, StringData: data}))
+		s.Must(s.Client.Create(s.Ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: name}, StringData: data}))
 	}
 	s.program("guard", guarding)
 	stack := s.stack("guard", "guard", onImage, c.overlay("acme/guard/dev"), canaries, `{spec: {accessTokenSecret: token}}`)
 
 	// While it runs, the processes are looked at too.
 	update := s.current(stack)
-	s.until(update, "to make the pause", func() bool {
+	s.Await(update, "to make the pause", func() bool {
 		progress := stage.Condition(update.Status.Conditions, autov1alpha1.UpdateConditionTypeProgressing)
 		return strings.Contains(progress.Message, "pause")
 	})
 	s.inside().leaks(t, "while it runs")
-	s.untilReady(stack)
+	s.AwaitReady(stack)
 	if got := output(stack, "secret"); got != `"[secret]"` {
 		t.Errorf("the secret output is shown as %s", got)
 	}
@@ -180,18 +180,18 @@ func TestSecretsStayWhereTheyWereGiven(t *testing.T) {
 	s.inside().leaks(t, "after an up")
 
 	// A failure that has the secrets in its words.
-	s.must(s.Patch(s.ctx, stack, `{spec: {config: {fail: true}}}`))
-	s.until(stack, "to have failed", func() bool {
+	s.Must(s.Patch(s.Ctx, stack, `{spec: {config: {fail: true}}}`))
+	s.Await(stack, "to have failed", func() bool {
 		last := stack.Status.LastUpdate
 		return last != nil && strings.Contains(last.Message, "refused: ")
 	})
 	s.looked(c, since).leaks(t, "after a failure")
 	s.inside().leaks(t, "after a failure")
 
-	s.must(s.Patch(s.ctx, stack, `{spec: {config: null}}`))
-	s.untilReady(stack)
-	s.must(s.Client.Delete(s.ctx, stack))
-	s.untilGone(stack, "to be destroyed")
+	s.Must(s.Patch(s.Ctx, stack, `{spec: {config: null}}`))
+	s.AwaitReady(stack)
+	s.Must(s.Client.Delete(s.Ctx, stack))
+	s.AwaitGone(stack, "to be destroyed")
 	s.looked(c, since).leaks(t, "after the destroy")
 }
 

@@ -22,32 +22,32 @@ func TestTwoStacksOfOneBackendStack(t *testing.T) {
 	s := begin(t, "two")
 	s.program("once", once)
 	first := s.stack("one", "once", onImage, `{spec: {stack: dev}}`)
-	s.untilReady(first)
+	s.AwaitReady(first)
 	second := s.stack("two", "once", onImage, `{spec: {stack: organization/once/dev, destroyOnFinalize: true}}`)
-	s.until(second, "to say whose the stack is", func() bool {
+	s.Await(second, "to say whose the stack is", func() bool {
 		stalled := stage.Condition(second.Status.Conditions, autov1alpha1.ConditionTypeStalled)
 		return stalled.Reason == pulumiv1.ReasonStackInUse && says(second, []string{"belongs to the Stack " + s.Name + "/one"})
 	})
 	s.event(second, pulumiv1.ReasonStackInUse)
 
 	t.Log("it goes as it came, without a destroy")
-	s.must(s.Client.Delete(s.ctx, second))
-	s.untilGone(second, "to be gone")
+	s.Must(s.Client.Delete(s.Ctx, second))
+	s.AwaitGone(second, "to be gone")
 	s.updates("two", 0)
 
 	t.Log("another one goes on by itself when the first is gone, with what the first made")
 	third := s.stack("three", "once", onImage, `{spec: {stack: dev}}`)
-	s.until(third, "to say whose the stack is", func() bool { return says(third, []string{"belongs to the Stack " + s.Name + "/one"}) })
-	s.must(s.Client.Delete(s.ctx, first))
-	s.untilGone(first, "to be gone")
+	s.Await(third, "to say whose the stack is", func() bool { return says(third, []string{"belongs to the Stack " + s.Name + "/one"}) })
+	s.Must(s.Client.Delete(s.Ctx, first))
+	s.AwaitGone(first, "to be gone")
 	gone := time.Now()
-	s.until(s.Workspace("three"), "to be made at once", func() bool { return true })
+	s.Await(s.Workspace("three"), "to be made at once", func() bool { return true })
 	if took := time.Since(gone); took > 15*time.Second {
 		t.Errorf("it took %s to go on", took)
 	}
-	s.untilReady(third)
-	lines, err := s.Shell(s.ctx, "three", "cat /state/created")
-	s.must(err)
+	s.AwaitReady(third)
+	lines, err := s.Shell(s.Ctx, "three", "cat /state/created")
+	s.Must(err)
 	if lines != "create only\n" {
 		t.Errorf("created as often as this has lines, want one:\n%s", lines)
 	}

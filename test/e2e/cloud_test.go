@@ -49,52 +49,52 @@ type cloud struct {
 
 // startCloud starts a double in the story's namespace, and makes a Secret with its access token.
 func (s *story) startCloud() *cloud {
-	s.t.Helper()
+	s.T.Helper()
 	pod, service := &corev1.Pod{}, &corev1.Service{}
 	for i, object := range []any{pod, service} {
-		s.must(yaml.UnmarshalStrict([]byte(strings.Split(cloudInCluster, "---")[i]), object))
+		s.Must(yaml.UnmarshalStrict([]byte(strings.Split(cloudInCluster, "---")[i]), object))
 	}
 	pod.Namespace, service.Namespace = s.Name, s.Name
-	s.must(s.Client.Create(s.ctx, pod))
-	s.must(s.Client.Create(s.ctx, service))
-	s.must(s.Client.Create(s.ctx, &corev1.Secret{
+	s.Must(s.Client.Create(s.Ctx, pod))
+	s.Must(s.Client.Create(s.Ctx, service))
+	s.Must(s.Client.Create(s.Ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "cloud"}, StringData: map[string]string{"accessToken": pulumicloud.Token},
 	}))
-	s.until(pod, "to be ready", func() bool { return stage.PodReady(pod) })
-	addresses, err := s.Forward(s.ctx, pod, 8080)
-	s.must(err)
+	s.Await(pod, "to be ready", func() bool { return stage.PodReady(pod) })
+	addresses, err := s.Forward(s.Ctx, pod, 8080)
+	s.Must(err)
 	return &cloud{s: s, url: "http://" + addresses[0]}
 }
 
 // admin asks the double for what only tests may.
 func (c *cloud) admin(method, path, body string) string {
-	c.s.t.Helper()
-	request, err := http.NewRequestWithContext(c.s.ctx, method, c.url+"/admin/"+path, strings.NewReader(body))
-	c.s.must(err)
+	c.s.T.Helper()
+	request, err := http.NewRequestWithContext(c.s.Ctx, method, c.url+"/admin/"+path, strings.NewReader(body))
+	c.s.Must(err)
 	response, err := http.DefaultClient.Do(request)
-	c.s.must(err)
+	c.s.Must(err)
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
-	c.s.must(err)
+	c.s.Must(err)
 	if response.StatusCode >= http.StatusBadRequest {
-		c.s.t.Fatalf("%s %s: %s", method, path, answer)
+		c.s.T.Fatalf("%s %s: %s", method, path, answer)
 	}
 	return string(answer)
 }
 
 // requests are those that the double had so far.
 func (c *cloud) requests() []pulumicloud.Request {
-	c.s.t.Helper()
+	c.s.T.Helper()
 	var requests []pulumicloud.Request
-	c.s.must(json.Unmarshal([]byte(c.admin(http.MethodGet, "requests", "")), &requests))
+	c.s.Must(json.Unmarshal([]byte(c.admin(http.MethodGet, "requests", "")), &requests))
 	return requests
 }
 
 // inject switches a fault on.
 func (c *cloud) inject(fault pulumicloud.Fault) {
-	c.s.t.Helper()
+	c.s.T.Helper()
 	body, err := json.Marshal(fault)
-	c.s.must(err)
+	c.s.Must(err)
 	c.admin(http.MethodPost, "faults", string(body))
 }
 
@@ -118,7 +118,7 @@ func TestPulumiCloud(t *testing.T) {
 	s.program("hello", "outputs: {stack: \"${pulumi.stack}\"}\n")
 	// A pod that goes soon is replaced by one with the newest token.
 	stack := s.stack("hello", "hello", onImage, c.overlay("acme/hello/dev"), `{spec: {workspaceTemplate: {spec: {idleTimeout: 1s}}}}`)
-	s.untilReady(stack)
+	s.AwaitReady(stack)
 	link := "http://" + pulumicloud.Console + "/acme/hello/dev/updates/1"
 	if got := stack.Status.LastUpdate.Permalink; got != link {
 		t.Errorf("the Stack's permalink is %q, want %s", got, link)
@@ -130,24 +130,24 @@ func TestPulumiCloud(t *testing.T) {
 
 	// Somebody else updates the stack, and then does no more.
 	c.inject(pulumicloud.Conflict(2))
-	s.must(s.Annotate(s.ctx, stack, pulumiv1.AnnotationReconciliationRequest, new("conflict")))
-	s.until(stack, "to say that somebody else updates it", func() bool {
+	s.Must(s.Annotate(s.Ctx, stack, pulumiv1.AnnotationReconciliationRequest, new("conflict")))
+	s.Await(stack, "to say that somebody else updates it", func() bool {
 		last := stack.Status.LastUpdate
 		return last != nil && last.Reason == "UpdateConflict" && strings.Contains(last.Message, "[409] Conflict")
 	})
-	s.until(stack, "to be Ready once nobody else does", func() bool {
+	s.Await(stack, "to be Ready once nobody else does", func() bool {
 		return stage.Ready(stack) && stack.Status.LastUpdate.ReconcileRequest == "conflict"
 	})
 
 	// The token is rotated. Until the Secret has the new one, the old one is refused.
 	c.admin(http.MethodPut, "tokens/pul-second?name=second", "")
 	c.admin(http.MethodDelete, "tokens/"+pulumicloud.Token, "")
-	s.must(s.Annotate(s.ctx, stack, pulumiv1.AnnotationReconciliationRequest, new("rotated")))
-	s.until(stack, "to say that its token is refused", func() bool {
+	s.Must(s.Annotate(s.Ctx, stack, pulumiv1.AnnotationReconciliationRequest, new("rotated")))
+	s.Await(stack, "to say that its token is refused", func() bool {
 		last := stack.Status.LastUpdate
 		return last != nil && last.Reason == "InvalidAccessToken" && strings.Contains(last.Message, "accessTokenSecret")
 	})
-	s.must(s.Patch(s.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "cloud"}},
+	s.Must(s.Patch(s.Ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "cloud"}},
 		`{"stringData": {"accessToken": "pul-second"}}`))
 	s.request(stack, "mended")
 	if requests := c.requests(); requests[len(requests)-1].Token != "second" && requests[len(requests)-1].Token != "lease" {
@@ -170,7 +170,7 @@ func TestKubeconfigFromAnEnvironmentReachesAnotherCluster(t *testing.T) {
 	kubeconfig := s.startSecond()
 	c := s.startCloud()
 	quoted, err := json.Marshal(kubeconfig)
-	s.must(err)
+	s.Must(err)
 	// One environment has the kubeconfig; another one reads it from the output of a stack.
 	c.admin(http.MethodPut, "environments/acme/clusters/literal", `values: {pulumiConfig: {"kubernetes:kubeconfig": {fn::secret: `+string(quoted)+`}}}`)
 	c.admin(http.MethodPut, "environments/acme/clusters/output", `
@@ -178,22 +178,22 @@ values:
   stacks: {fn::open::pulumi-stacks: {stacks: {second: {stack: second/dev}}}}
   pulumiConfig: {"kubernetes:kubeconfig": "${stacks.second.kubeconfig}"}
 `)
-	s.must(s.Client.Create(s.ctx, &corev1.Secret{
+	s.Must(s.Client.Create(s.Ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "second"}, StringData: map[string]string{"kubeconfig": kubeconfig},
 	}))
 	s.program("second", "config: {kubeconfig: {type: string}}\noutputs: {kubeconfig: \"${kubeconfig}\"}\n")
-	s.untilReady(s.stack("second", "second", onImage, c.overlay("acme/second/dev"),
+	s.AwaitReady(s.stack("second", "second", onImage, c.overlay("acme/second/dev"),
 		`{spec: {secretsRef: {kubeconfig: {type: Secret, secret: {name: second, key: kubeconfig}}}}}`))
 	for _, name := range []string{"literal", "output"} {
 		made := s.Name + "-" + name
 		s.program(name, strings.ReplaceAll(far, "NAME", made))
 		stack := s.stack(name, name, onImage, c.overlay("acme/"+name+"/dev"), `{spec: {environment: [clusters/`+name+`]}}`)
-		s.untilReady(stack)
+		s.AwaitReady(stack)
 		if len(output(stack, "uid")) != len(`"00000000-0000-0000-0000-000000000000"`) {
 			t.Errorf("%s: the namespace's UID is %s", name, output(stack, "uid"))
 		}
 		here := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: made}}
-		if err := s.Client.Get(s.ctx, stage.ClusterKey(made), here); !apierrors.IsNotFound(err) {
+		if err := s.Client.Get(s.Ctx, stage.ClusterKey(made), here); !apierrors.IsNotFound(err) {
 			t.Errorf("%s: the namespace was made in the pod's own cluster: %v", name, err)
 		}
 	}
@@ -201,10 +201,10 @@ values:
 	s.mayManageNamespaces()
 	c.admin(http.MethodPut, "environments/acme/clusters/none", "values: {pulumiConfig: {size: small}}")
 	s.program("none", strings.ReplaceAll(far, "NAME", s.Name+"-near"))
-	s.untilReady(s.stack("none", "none", onImage, c.overlay("acme/none/dev"), `{spec: {environment: [clusters/none], destroyOnFinalize: true}}`))
+	s.AwaitReady(s.stack("none", "none", onImage, c.overlay("acme/none/dev"), `{spec: {environment: [clusters/none], destroyOnFinalize: true}}`))
 	near := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Name + "-near"}}
-	s.must(s.Client.Get(s.ctx, stage.ClusterKey(near.Name), near))
-	s.must(s.Client.Delete(s.ctx, near))
+	s.Must(s.Client.Get(s.Ctx, stage.ClusterKey(near.Name), near))
+	s.Must(s.Client.Delete(s.Ctx, near))
 	token := kubeconfig[strings.Index(kubeconfig, `"token":"`)+len(`"token":"`):][:64]
 	if strings.Contains(c.admin(http.MethodGet, "kept", ""), token) {
 		t.Error("Pulumi Cloud was given the token of the kubeconfig in clear")

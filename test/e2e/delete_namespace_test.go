@@ -21,22 +21,22 @@ import (
 
 // destroyIn gives the manager an execution namespace for the rest of the story.
 func (s *story) destroyIn(namespace string) {
-	s.t.Helper()
+	s.T.Helper()
 	flag := "--destroy-namespace=" + namespace
 	deployment := s.deployment()
 	before := slices.Clone(deployment.Spec.Template.Spec.Containers[0].Args)
 	set := func(s *story, args []string, wanted bool) {
-		s.t.Helper()
+		s.T.Helper()
 		patch, err := json.Marshal([]map[string]any{{"op": "replace", "path": "/spec/template/spec/containers/0/args", "value": args}})
-		s.must(err)
-		s.must(s.Client.Patch(s.ctx, deployment, client.RawPatch(types.JSONPatchType, patch)))
+		s.Must(err)
+		s.Must(s.Client.Patch(s.Ctx, deployment, client.RawPatch(types.JSONPatchType, patch)))
 		s.untilRolledOut(deployment)
 		s.untilLed(func(pod *corev1.Pod) bool { return slices.Contains(pod.Spec.Containers[0].Args, flag) == wanted })
 	}
-	s.t.Cleanup(func() {
+	s.T.Cleanup(func() {
 		ctx, cancel := cleanup()
 		defer cancel()
-		set(&story{Namespace: s.Namespace, t: s.t, ctx: ctx}, before, false)
+		set(of(ctx, s.T, s.Namespace), before, false)
 	})
 	set(s, append(slices.Clone(before), flag), true)
 }
@@ -47,28 +47,25 @@ func TestNamespaceIsDeleted(t *testing.T) {
 	s := begin(t, "undertaker")
 	s.mayManageConfigMaps()
 	cloud := s.startCloud()
-	namespace, err := s.NewNamespace(s.ctx, "doomed", "restricted")
-	s.must(err)
-	doomed := &story{Namespace: namespace, t: t, ctx: s.ctx}
-	t.Cleanup(doomed.end)
-	s.must(s.Client.Create(s.ctx, &rbacv1.RoleBinding{
+	doomed := of(s.Ctx, t, s.In("doomed", nil))
+	s.Must(s.Client.Create(s.Ctx, &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "doomed"},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "stacks"},
 		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: doomed.Name, Name: "default"}},
 	}))
-	s.must(s.Client.Create(s.ctx, &corev1.Secret{
+	s.Must(s.Client.Create(s.Ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: doomed.Name, Name: "cloud"}, StringData: map[string]string{"accessToken": pulumicloud.Token},
 	}))
 	doomed.program("far", strings.Replace(made("far"), "{name: far}", "{name: far, namespace: "+s.Name+"}", 1))
 	stack := doomed.stack("far", "far", onImage, cloud.overlay("acme/far/dev"), `{spec: {destroyOnFinalize: true}}`)
-	s.untilReady(stack)
+	s.AwaitReady(stack)
 	far := s.configMap("far")
-	s.must(s.Client.Get(s.ctx, s.Key("far"), far))
+	s.Must(s.Client.Get(s.Ctx, s.Key("far"), far))
 
 	gone := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: doomed.Name}}
-	s.must(s.Client.Delete(s.ctx, gone))
+	s.Must(s.Client.Delete(s.Ctx, gone))
 	began := time.Now()
-	s.until(stack, "to say that its namespace goes", func() bool {
+	s.Await(stack, "to say that its namespace goes", func() bool {
 		stalled := stage.Condition(stack.Status.Conditions, "Stalled")
 		return stalled.Reason == pulumiv1.ReasonNamespaceTerminating && strings.Contains(stalled.Message, "--destroy-namespace") &&
 			strings.Contains(stalled.Message, `resources, the stack's own among them, of the stack "acme/far/dev"`)
@@ -80,18 +77,18 @@ func TestNamespaceIsDeleted(t *testing.T) {
 	}
 
 	s.destroyIn(s.Name)
-	s.untilGone(stack, "to be destroyed elsewhere")
-	s.untilGone(far, "to be gone with its Stack")
-	s.untilGone(gone, "to be gone at last")
+	s.AwaitGone(stack, "to be destroyed elsewhere")
+	s.AwaitGone(far, "to be gone with its Stack")
+	s.AwaitGone(gone, "to be gone at last")
 	workspaces, pods := &autov1alpha1.WorkspaceList{}, &corev1.PodList{}
-	s.must(s.Client.List(s.ctx, workspaces, client.InNamespace(s.Name)))
+	s.Must(s.Client.List(s.Ctx, workspaces, client.InNamespace(s.Name)))
 	for i := range workspaces.Items {
-		s.untilGone(&workspaces.Items[i], "to leave the execution namespace")
+		s.AwaitGone(&workspaces.Items[i], "to leave the execution namespace")
 	}
-	s.must(s.Client.List(s.ctx, pods, client.InNamespace(s.Name)))
+	s.Must(s.Client.List(s.Ctx, pods, client.InNamespace(s.Name)))
 	for i := range pods.Items {
 		if pods.Items[i].Name != "cloud" {
-			s.untilGone(&pods.Items[i], "to leave the execution namespace")
+			s.AwaitGone(&pods.Items[i], "to leave the execution namespace")
 		}
 	}
 }

@@ -18,25 +18,25 @@ func TestDestroyInReverseOrder(t *testing.T) {
 	app, house := s.applied("app", `{spec: {prerequisites: [{name: base}]}}`)
 
 	t.Log("alone, it waits for the one that needs it, and says so")
-	s.must(s.Client.Delete(s.ctx, base))
-	s.until(base, "to say who needs it", func() bool {
+	s.Must(s.Client.Delete(s.Ctx, base))
+	s.Await(base, "to say who needs it", func() bool {
 		return says(base, []string{pulumiv1.ReasonDependentsExist, `"app". Delete these too`})
 	})
 	s.stays(foundation)
 
 	t.Log("together, the one that is needed goes last")
-	s.must(s.Patch(s.ctx, house, `{metadata: {finalizers: ["`+holder+`"]}}`))
-	s.must(s.Client.Delete(s.ctx, app))
-	s.until(house, "to be on its way out", func() bool { return house.DeletionTimestamp != nil })
-	s.until(base, "to say whom it waits for", func() bool {
+	s.Must(s.Patch(s.Ctx, house, `{metadata: {finalizers: ["`+holder+`"]}}`))
+	s.Must(s.Client.Delete(s.Ctx, app))
+	s.Await(house, "to be on its way out", func() bool { return house.DeletionTimestamp != nil })
+	s.Await(base, "to say whom it waits for", func() bool {
 		return says(base, []string{pulumiv1.ReasonDependentsExist, "waiting for Stacks that need this one", `"app"`})
 	})
 	s.stays(foundation)
-	s.must(s.Patch(s.ctx, house, `{metadata: {finalizers: null}}`))
+	s.Must(s.Patch(s.Ctx, house, `{metadata: {finalizers: null}}`))
 	began := time.Now()
-	s.untilGone(app, "to be gone first")
-	s.untilGone(base, "to be gone after it")
-	if err := s.Client.Get(s.ctx, s.Key("base"), foundation); !apierrors.IsNotFound(err) {
+	s.AwaitGone(app, "to be gone first")
+	s.AwaitGone(base, "to be gone after it")
+	if err := s.Client.Get(s.Ctx, s.Key("base"), foundation); !apierrors.IsNotFound(err) {
 		t.Errorf("the ConfigMap is still there when its Stack is gone: %v", err)
 	}
 	t.Logf("both were gone %s after the last obstacle was", time.Since(began).Round(time.Millisecond))
@@ -44,11 +44,11 @@ func TestDestroyInReverseOrder(t *testing.T) {
 	t.Log("those that need each other do not wait for each other")
 	left, _ := s.applied("left")
 	right, _ := s.applied("right", `{spec: {prerequisites: [{name: left}]}}`)
-	s.must(s.Patch(s.ctx, left, `{spec: {prerequisites: [{name: right}]}}`))
+	s.Must(s.Patch(s.Ctx, left, `{spec: {prerequisites: [{name: right}]}}`))
 	for _, stack := range []*pulumiv1.Stack{left, right} {
-		s.must(s.Client.Delete(s.ctx, stack))
+		s.Must(s.Client.Delete(s.Ctx, stack))
 	}
 	for _, stack := range []*pulumiv1.Stack{left, right} {
-		s.untilGone(stack, "to be gone though the other one needs it")
+		s.AwaitGone(stack, "to be gone though the other one needs it")
 	}
 }

@@ -30,7 +30,7 @@ const holder = "story.test/hold"
 
 // mayManageConfigMaps lets the default ServiceAccount of the story's namespace manage ConfigMaps there.
 func (s *story) mayManageConfigMaps() {
-	s.t.Helper()
+	s.T.Helper()
 	role := &rbacv1.Role{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "stacks"},
 		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"*"}}},
@@ -40,8 +40,8 @@ func (s *story) mayManageConfigMaps() {
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name},
 		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: s.Name, Name: "default"}},
 	}
-	s.must(s.Client.Create(s.ctx, role))
-	s.must(s.Client.Create(s.ctx, binding))
+	s.Must(s.Client.Create(s.Ctx, role))
+	s.Must(s.Client.Create(s.Ctx, binding))
 }
 
 func (s *story) configMap(name string) *corev1.ConfigMap {
@@ -54,27 +54,27 @@ func TestDeleteDestroysFirst(t *testing.T) {
 	s.mayManageConfigMaps()
 	s.program("settings", settings)
 	stack := s.stack("destroy", "settings", onImage, `{spec: {destroyOnFinalize: true}}`)
-	s.untilReady(stack)
+	s.AwaitReady(stack)
 	made := s.configMap("settings")
-	s.until(made, "to be made", func() bool { return made.Data["colour"] == "blue" })
-	s.must(s.Patch(s.ctx, made, `{metadata: {finalizers: ["`+holder+`"]}}`))
+	s.Await(made, "to be made", func() bool { return made.Data["colour"] == "blue" })
+	s.Must(s.Patch(s.Ctx, made, `{metadata: {finalizers: ["`+holder+`"]}}`))
 
-	s.must(s.Client.Delete(s.ctx, stack))
-	s.until(made, "to be on its way out", func() bool { return made.DeletionTimestamp != nil })
+	s.Must(s.Client.Delete(s.Ctx, stack))
+	s.Await(made, "to be on its way out", func() bool { return made.DeletionTimestamp != nil })
 	s.never(stack, 3*time.Second, func() error {
 		if !slices.Contains(stack.Finalizers, pulumiv1.Finalizer) {
 			return fmt.Errorf("the finalizer went before the resources: %v", stack.Finalizers)
 		}
 		return nil
 	})
-	s.must(s.Client.Get(s.ctx, s.Key("destroy"), stack))
-	s.must(s.Patch(s.ctx, made, `{metadata: {finalizers: null}}`))
-	s.untilGone(stack, "to be gone")
-	if err := s.Client.Get(s.ctx, s.Key("settings"), made); !apierrors.IsNotFound(err) {
+	s.Must(s.Client.Get(s.Ctx, s.Key("destroy"), stack))
+	s.Must(s.Patch(s.Ctx, made, `{metadata: {finalizers: null}}`))
+	s.AwaitGone(stack, "to be gone")
+	if err := s.Client.Get(s.Ctx, s.Key("settings"), made); !apierrors.IsNotFound(err) {
 		t.Errorf("the ConfigMap is still there when the Stack is gone: %v", err)
 	}
-	s.untilGone(s.Workspace("destroy"), "to be gone with its Stack")
-	s.untilGone(s.Pod("destroy"), "to be gone with its Stack")
+	s.AwaitGone(s.Workspace("destroy"), "to be gone with its Stack")
+	s.AwaitGone(s.Pod("destroy"), "to be gone with its Stack")
 }
 
 func TestDeleteKeepsWithoutDestroyOnFinalize(t *testing.T) {
@@ -83,20 +83,20 @@ func TestDeleteKeepsWithoutDestroyOnFinalize(t *testing.T) {
 	s.mayManageConfigMaps()
 	s.program("settings", settings)
 	stack := s.stack("keep", "settings", onImage)
-	s.untilReady(stack)
+	s.AwaitReady(stack)
 	made := s.configMap("settings")
-	s.must(s.Client.Get(s.ctx, s.Key("settings"), made))
+	s.Must(s.Client.Get(s.Ctx, s.Key("settings"), made))
 
-	s.must(s.Client.Delete(s.ctx, stack))
-	s.untilGone(stack, "to be gone")
-	s.untilGone(s.Workspace("keep"), "to be gone with its Stack")
+	s.Must(s.Client.Delete(s.Ctx, stack))
+	s.AwaitGone(stack, "to be gone")
+	s.AwaitGone(s.Workspace("keep"), "to be gone with its Stack")
 	kept := s.configMap("settings")
-	s.must(s.Client.Get(s.ctx, s.Key("settings"), kept))
+	s.Must(s.Client.Get(s.Ctx, s.Key("settings"), kept))
 	if kept.UID != made.UID || kept.DeletionTimestamp != nil {
 		t.Errorf("the ConfigMap was not kept: UID %s became %s", made.UID, kept.UID)
 	}
-	updates, err := s.Updates(s.ctx, "keep")
-	s.must(err)
+	updates, err := s.Updates(s.Ctx, "keep")
+	s.Must(err)
 	for _, update := range updates {
 		if update.Spec.Type == autov1alpha1.DestroyUpdate {
 			t.Errorf("a destroy was made: %s", update.Name)

@@ -21,19 +21,19 @@ var destroyed = []string{onImage, `{spec: {destroyOnFinalize: true}}`}
 
 // applied makes a Stack that has made a ConfigMap of its name, and returns both.
 func (s *story) applied(name string, overlays ...string) (*pulumiv1.Stack, *corev1.ConfigMap) {
-	s.t.Helper()
+	s.T.Helper()
 	s.program(name, made(name))
 	stack := s.stack(name, name, slices.Concat(destroyed, overlays)...)
-	s.untilReady(stack)
+	s.AwaitReady(stack)
 	configMap := s.configMap(name)
-	s.must(s.Client.Get(s.ctx, s.Key(name), configMap))
+	s.Must(s.Client.Get(s.Ctx, s.Key(name), configMap))
 	return stack, configMap
 }
 
 // stays checks that an object is there and stays.
 func (s *story) stays(object client.Object) {
-	s.t.Helper()
-	s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(object), object))
+	s.T.Helper()
+	s.Must(s.Client.Get(s.Ctx, client.ObjectKeyFromObject(object), object))
 	s.never(object, 2*time.Second, func() error {
 		if object.GetDeletionTimestamp() != nil {
 			return fmt.Errorf("%s is being deleted", object.GetName())
@@ -51,23 +51,23 @@ func TestDeleteByEachPropagation(t *testing.T) {
 	for _, way := range ways {
 		name := strings.ToLower(string(way))
 		stack, configMap := s.applied(name)
-		s.must(s.Client.Delete(s.ctx, stack, client.PropagationPolicy(way)))
-		s.untilGone(stack, "to be gone after a deletion with the policy "+string(way))
-		if err := s.Client.Get(s.ctx, s.Key(name), configMap); !apierrors.IsNotFound(err) {
+		s.Must(s.Client.Delete(s.Ctx, stack, client.PropagationPolicy(way)))
+		s.AwaitGone(stack, "to be gone after a deletion with the policy "+string(way))
+		if err := s.Client.Get(s.Ctx, s.Key(name), configMap); !apierrors.IsNotFound(err) {
 			t.Errorf("%s: the ConfigMap is still there when the Stack is gone: %v", way, err)
 		}
-		s.untilGone(s.Workspace(name), "to be gone with its Stack")
-		s.untilGone(s.Pod(name), "to be gone with its Stack")
+		s.AwaitGone(s.Workspace(name), "to be gone with its Stack")
+		s.AwaitGone(s.Pod(name), "to be gone with its Stack")
 	}
 
 	t.Log("orphaned in the middle of its first up")
 	before := s.inTheMiddle("orphaned")
 	stack := s.Stack("orphaned")
-	s.must(s.Client.Get(s.ctx, s.Key("orphaned"), stack))
-	s.must(s.Patch(s.ctx, stack, `{spec: {destroyOnFinalize: true}}`))
-	s.must(s.Client.Delete(s.ctx, stack, client.PropagationPolicy(metav1.DeletePropagationOrphan)))
-	s.untilGone(before.update, "to be canceled and gone")
-	s.untilGone(stack, "to be destroyed and gone")
+	s.Must(s.Client.Get(s.Ctx, s.Key("orphaned"), stack))
+	s.Must(s.Patch(s.Ctx, stack, `{spec: {destroyOnFinalize: true}}`))
+	s.Must(s.Client.Delete(s.Ctx, stack, client.PropagationPolicy(metav1.DeletePropagationOrphan)))
+	s.AwaitGone(before.update, "to be canceled and gone")
+	s.AwaitGone(stack, "to be destroyed and gone")
 	s.event(stack, pulumiv1.EventStackDestroyed)
 }
 
@@ -77,14 +77,14 @@ func TestDeleteAfterPreviewIsSwitchedOn(t *testing.T) {
 	s := begin(t, "preview")
 	s.mayManageConfigMaps()
 	stack, configMap := s.applied("flipped")
-	s.must(s.Patch(s.ctx, stack, `{spec: {preview: true}}`))
-	s.untilReady(stack)
+	s.Must(s.Patch(s.Ctx, stack, `{spec: {preview: true}}`))
+	s.AwaitReady(stack)
 	if last := stack.Status.LastUpdate; last.Type != "preview" {
 		t.Fatalf("the last update was %s", last.Type)
 	}
-	s.must(s.Client.Delete(s.ctx, stack))
-	s.untilGone(stack, "to be gone")
-	if err := s.Client.Get(s.ctx, s.Key("flipped"), configMap); !apierrors.IsNotFound(err) {
+	s.Must(s.Client.Delete(s.Ctx, stack))
+	s.AwaitGone(stack, "to be gone")
+	if err := s.Client.Get(s.Ctx, s.Key("flipped"), configMap); !apierrors.IsNotFound(err) {
 		t.Errorf("the ConfigMap is still there when the Stack is gone: %v", err)
 	}
 }
@@ -97,13 +97,13 @@ func TestEmptyStackIsRemoved(t *testing.T) {
 	removed, _ := s.applied("removed", `{spec: {updateTemplate: {spec: {remove: true}}}}`)
 	kept, _ := s.applied("kept")
 	for _, stack := range []*pulumiv1.Stack{removed, kept} {
-		s.must(s.Client.Delete(s.ctx, stack))
-		s.untilGone(stack, "to be gone")
+		s.Must(s.Client.Delete(s.Ctx, stack))
+		s.AwaitGone(stack, "to be gone")
 	}
 	s.program("witness", greeting)
-	s.untilReady(s.stack("witness", "witness"))
-	found, err := s.Shell(s.ctx, "witness", "cd /state/.pulumi/stacks && ls */removed.json */kept.json 2>/dev/null || true")
-	s.must(err)
+	s.AwaitReady(s.stack("witness", "witness"))
+	found, err := s.Shell(s.Ctx, "witness", "cd /state/.pulumi/stacks && ls */removed.json */kept.json 2>/dev/null || true")
+	s.Must(err)
 	if found != "kept/kept.json\n" {
 		t.Errorf("in the backend are %q, want the one stack that nobody asked to remove", found)
 	}
@@ -123,24 +123,24 @@ func TestProtectedResources(t *testing.T) {
 	for _, name := range []string{"unprotected", "abandoned"} {
 		s.program(name, precious(name))
 		stack := s.stack(name, name, destroyed...)
-		s.untilReady(stack)
-		s.must(s.Client.Delete(s.ctx, stack))
+		s.AwaitReady(stack)
+		s.Must(s.Client.Delete(s.Ctx, stack))
 		urn := "urn:pulumi:" + name + "::" + name + "::kubernetes:core/v1:ConfigMap::precious"
-		s.until(stack, "to name the protected resource", func() bool {
+		s.Await(stack, "to name the protected resource", func() bool {
 			stalled := stage.Condition(stack.Status.Conditions, "Stalled")
 			return stalled.Reason == pulumiv1.ReasonResourceProtected && strings.Contains(stalled.Message, urn+": it is protected") &&
 				strings.Contains(stalled.Message, "pulumi state unprotect") && strings.Contains(stalled.Message, pulumiv1.AnnotationAbandon+"=true")
 		})
 		s.stays(s.configMap(name))
 		if name == "unprotected" {
-			_, err := s.Shell(s.ctx, name, "cd /tmp && pulumi state unprotect --yes --stack organization/"+name+"/"+name+" '"+urn+"'")
-			s.must(err)
-			s.untilGone(stack, "to be destroyed when the protection is off")
-			s.untilGone(s.configMap(name), "to be gone with its Stack")
+			_, err := s.Shell(s.Ctx, name, "cd /tmp && pulumi state unprotect --yes --stack organization/"+name+"/"+name+" '"+urn+"'")
+			s.Must(err)
+			s.AwaitGone(stack, "to be destroyed when the protection is off")
+			s.AwaitGone(s.configMap(name), "to be gone with its Stack")
 			continue
 		}
-		s.must(s.Annotate(s.ctx, stack, pulumiv1.AnnotationAbandon, new("true")))
-		s.untilGone(stack, "to be released")
+		s.Must(s.Annotate(s.Ctx, stack, pulumiv1.AnnotationAbandon, new("true")))
+		s.AwaitGone(stack, "to be released")
 		told := s.event(stack, pulumiv1.EventResourcesAbandoned)
 		for _, words := range []string{`of the stack "abandoned" in the backend "file:///state"`, "resources, the stack's own among them,"} {
 			if !strings.Contains(told, words) {
@@ -168,39 +168,39 @@ func TestEverythingGoesAtOnce(t *testing.T) {
 	}
 	deploy := func(name string, overlays ...string) *pulumiv1.Stack {
 		for _, object := range belongings(name) {
-			s.must(s.Client.Create(s.ctx, object))
+			s.Must(s.Client.Create(s.Ctx, object))
 		}
 		s.program(name, named(touch, name))
 		stack := s.stack(name, name, slices.Concat(destroyed, []string{named(own, name)}, overlays)...)
-		s.untilReady(stack)
+		s.AwaitReady(stack)
 		return stack
 	}
 	bereave := func(name string) {
 		program := &pulumiv1.Program{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: name}}
 		for _, object := range append(belongings(name), program) {
-			s.must(s.Client.Delete(s.ctx, object))
-			s.untilGone(object, "to be gone first")
+			s.Must(s.Client.Delete(s.Ctx, object))
+			s.AwaitGone(object, "to be gone first")
 		}
 	}
 	warm, asleep := deploy("warm"), deploy("asleep", `{spec: {workspaceTemplate: {spec: {idleTimeout: 0s}}}}`)
-	s.untilGone(s.Pod("asleep"), "to have gone to sleep")
+	s.AwaitGone(s.Pod("asleep"), "to have gone to sleep")
 	bereave("warm")
-	s.must(s.Client.Delete(s.ctx, warm))
-	s.untilGone(warm, "to be destroyed in the pod that it had")
+	s.Must(s.Client.Delete(s.Ctx, warm))
+	s.AwaitGone(warm, "to be destroyed in the pod that it had")
 
 	bereave("asleep")
-	s.must(s.Client.Delete(s.ctx, asleep))
+	s.Must(s.Client.Delete(s.Ctx, asleep))
 	for i, missing := range []string{"ServiceAccountMissing", "MissingReference"} {
-		s.until(asleep, "to say what is missing, and the ways out", func() bool {
+		s.Await(asleep, "to say what is missing, and the ways out", func() bool {
 			return says(asleep, []string{pulumiv1.ReasonWorkspaceNotReady, missing, "asleep", pulumiv1.AnnotationAbandon})
 		})
-		s.must(s.Client.Create(s.ctx, belongings("asleep")[i]))
+		s.Must(s.Client.Create(s.Ctx, belongings("asleep")[i]))
 	}
-	s.untilGone(asleep, "to be destroyed when all is back")
+	s.AwaitGone(asleep, "to be destroyed when all is back")
 	s.program("witness", greeting)
-	s.untilReady(s.stack("witness", "witness"))
-	left, err := s.Shell(s.ctx, "witness", "ls /state/warm/things /state/asleep/things")
-	s.must(err)
+	s.AwaitReady(s.stack("witness", "witness"))
+	left, err := s.Shell(s.Ctx, "witness", "ls /state/warm/things /state/asleep/things")
+	s.Must(err)
 	if left != "/state/asleep/things:\n\n/state/warm/things:\n" {
 		t.Errorf("not destroyed: %q", left)
 	}

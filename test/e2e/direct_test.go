@@ -77,40 +77,40 @@ spec:
 
 // workspace makes a Workspace.
 func (s *story) workspace(name string, overlays ...string) *autov1alpha1.Workspace {
-	s.t.Helper()
-	workspace, err := s.CreateWorkspace(s.ctx, name, overlays...)
-	s.must(err)
+	s.T.Helper()
+	workspace, err := s.CreateWorkspace(s.Ctx, name, overlays...)
+	s.Must(err)
 	return workspace
 }
 
 // ask makes an Update; its spec is in YAML.
 func (s *story) ask(workspace, stack, kind, name, options string) *autov1alpha1.Update {
-	s.t.Helper()
+	s.T.Helper()
 	spec := fmt.Sprintf("spec: {workspaceName: %s, stackName: %s, type: %s}", workspace, stack, kind)
-	update, err := s.CreateUpdate(s.ctx, name, spec, "spec: {"+options+"}")
-	s.must(err)
+	update, err := s.CreateUpdate(s.Ctx, name, spec, "spec: {"+options+"}")
+	s.Must(err)
 	return update
 }
 
 // untilOver waits until an Update is complete and checks how it ended.
 func (s *story) untilOver(update *autov1alpha1.Update, reason string) *autov1alpha1.Update {
-	s.t.Helper()
-	s.until(update, "to be complete", func() bool {
+	s.T.Helper()
+	s.Await(update, "to be complete", func() bool {
 		return stage.Condition(update.Status.Conditions, autov1alpha1.UpdateConditionTypeComplete).Status == metav1.ConditionTrue
 	})
 	if got := stage.Condition(update.Status.Conditions, autov1alpha1.UpdateConditionTypeFailed).Reason; got != reason {
-		s.t.Fatalf("Update %s ended with %s, want %s: %s", update.Name, got, reason, update.Status.Message)
+		s.T.Fatalf("Update %s ended with %s, want %s: %s", update.Name, got, reason, update.Status.Message)
 	}
 	return update
 }
 
 // outputsOf are the outputs in the Secret of an Update.
 func (s *story) outputsOf(update *autov1alpha1.Update) map[string]string {
-	s.t.Helper()
+	s.T.Helper()
 	secret := &corev1.Secret{}
-	s.must(s.Client.Get(s.ctx, s.Key(update.Status.Outputs), secret))
+	s.Must(s.Client.Get(s.Ctx, s.Key(update.Status.Outputs), secret))
 	if secret.Immutable == nil || !*secret.Immutable || secret.OwnerReferences[0].Name != update.Name {
-		s.t.Errorf("the Secret is immutable: %v, and owned by %v", secret.Immutable, secret.OwnerReferences)
+		s.T.Errorf("the Secret is immutable: %v, and owned by %v", secret.Immutable, secret.OwnerReferences)
 	}
 	outputs := map[string]string{}
 	for name, value := range secret.Data {
@@ -120,8 +120,8 @@ func (s *story) outputsOf(update *autov1alpha1.Update) map[string]string {
 }
 
 func (s *story) config(name string, data map[string]string) {
-	s.t.Helper()
-	s.must(s.Client.Create(s.ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: name}, Data: data}))
+	s.T.Helper()
+	s.Must(s.Client.Create(s.Ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: name}, Data: data}))
 }
 
 // TestWorkspaceOfTwoStacks uses a Workspace and Updates without a Stack: both stacks at once, then each type of operation
@@ -131,7 +131,7 @@ func TestWorkspaceOfTwoStacks(t *testing.T) {
 	s := begin(t, "direct")
 	s.config("program", map[string]string{"Pulumi.yaml": directProgram, "tree.json": `{"a": [1, "x"]}`, "token": "quiet"})
 	workspace := s.workspace("both", directWorkspace)
-	s.until(workspace, "to be Ready though asleep", func() bool {
+	s.Await(workspace, "to be Ready though asleep", func() bool {
 		ready := stage.Condition(workspace.Status.Conditions, autov1alpha1.ConditionTypeReady)
 		return ready.Status == metav1.ConditionTrue && workspace.Status.PodName == ""
 	})
@@ -158,58 +158,58 @@ func TestWorkspaceOfTwoStacks(t *testing.T) {
 	s.everyOption(workspace)
 
 	t.Log("the Update whose time to live is over is gone, with its outputs")
-	s.untilGone(prod, "to be gone after its time to live")
-	s.untilGone(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "prod-1-stack-outputs"}}, "to be gone with its Update")
+	s.AwaitGone(prod, "to be gone after its time to live")
+	s.AwaitGone(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "prod-1-stack-outputs"}}, "to be gone with its Update")
 	s.everythingIsQuiet()
 }
 
 // everyOption goes on with the stack dev, in each type of operation.
 func (s *story) everyOption(workspace *autov1alpha1.Workspace) {
-	s.t.Helper()
+	s.T.Helper()
 	const one, two = "urn:pulumi:dev::direct::testing:index:Echo::one", "urn:pulumi:dev::direct::testing:index:Echo::two"
 	s.untilOver(s.ask("both", "dev", "up", "same", "expectNoChanges: true, parallel: 2, message: nothing new"), "UpdateSucceeded")
 	replaced := s.untilOver(s.ask("both", "dev", "up", "replace", "replace: ["+two+"], target: ["+two+"]"), "UpdateSucceeded")
 	if replaced.Status.Changes["replace"] != 1 {
-		s.t.Errorf("the changes of a replacement are %v", replaced.Status.Changes)
+		s.T.Errorf("the changes of a replacement are %v", replaced.Status.Changes)
 	}
 	s.untilOver(s.ask("both", "dev", "refresh", "refresh", "expectNoChanges: true, runProgram: true, target: ["+one+"]"), "UpdateSucceeded")
 
 	// Configuration is written before each operation, so a change of it needs no other pod.
 	pod := s.Pod("both")
-	s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(pod), pod))
+	s.Must(s.Client.Get(s.Ctx, client.ObjectKeyFromObject(pod), pod))
 	config := `{spec: {stacks: [{name: dev, create: true, config: [{key: size, value: 2}, {key: note, value: n}, {key: token, value: t, secret: true}]}]}}`
-	s.must(s.Patch(s.ctx, workspace, config))
+	s.Must(s.Patch(s.Ctx, workspace, config))
 	surprised := s.untilOver(s.ask("both", "dev", "preview", "surprise", "expectNoChanges: true, refresh: true, continueOnError: true"), "UpdateFailed")
 	if !strings.Contains(surprised.Status.Message, "no changes were expected") {
-		s.t.Errorf("a preview with changes says %q", surprised.Status.Message)
+		s.T.Errorf("a preview with changes says %q", surprised.Status.Message)
 	}
 	ignored := stage.Condition(surprised.Status.Conditions, autov1alpha1.ConditionTypeFieldsIgnored)
 	if ignored.Status != metav1.ConditionTrue || !strings.HasPrefix(ignored.Message, "spec.continueOnError: ") {
-		s.t.Errorf("what a preview ignores is told as %+v", ignored)
+		s.T.Errorf("what a preview ignores is told as %+v", ignored)
 	}
 	if surprised.Status.PodUID != string(pod.UID) {
-		s.t.Error("another configuration took another pod")
+		s.T.Error("another configuration took another pod")
 	}
 	s.untilOver(s.ask("both", "dev", "destroy", "part", "target: ["+one+"], targetDependents: true"), "UpdateSucceeded")
 	s.untilOver(s.ask("both", "dev", "destroy", "remove", "remove: true, refresh: true, continueOnError: true"), "UpdateSucceeded")
-	s.must(s.Patch(s.ctx, workspace, `{spec: {stacks: [{name: dev}]}}`))
+	s.Must(s.Patch(s.Ctx, workspace, `{spec: {stacks: [{name: dev}]}}`))
 	s.untilOver(s.ask("both", "dev", "up", "gone", ""), "InitializationFailed")
 	if invalid := s.untilOver(s.ask("both", "dev", "sideways", "invalid", ""), "InvalidSpec"); !strings.Contains(invalid.Status.Message, "up, preview, refresh or destroy") {
-		s.t.Errorf("a type that does not exist is told as %q", invalid.Status.Message)
+		s.T.Errorf("a type that does not exist is told as %q", invalid.Status.Message)
 	}
 }
 
 // everythingIsQuiet checks that no object of the namespace tells what is secret.
 func (s *story) everythingIsQuiet() {
-	s.t.Helper()
+	s.T.Helper()
 	updates := &autov1alpha1.UpdateList{}
-	s.must(s.Client.List(s.ctx, updates, client.InNamespace(s.Name)))
+	s.Must(s.Client.List(s.Ctx, updates, client.InNamespace(s.Name)))
 	text, err := json.Marshal(updates)
-	s.must(err)
-	log, err := s.Log(s.ctx, s.Pod("both"), stage.PulumiContainer, 0)
-	s.must(err)
+	s.Must(err)
+	log, err := s.Log(s.Ctx, s.Pod("both"), stage.PulumiContainer, 0)
+	s.Must(err)
 	if strings.Contains(string(text), hidden) || strings.Contains(log, hidden) {
-		s.t.Error("a secret is in an Update or in the pod's log")
+		s.T.Error("a secret is in an Update or in the pod's log")
 	}
 }
 
@@ -264,12 +264,12 @@ func TestBadImageThenGoodImage(t *testing.T) {
 	s := begin(t, "image")
 	workspace := s.workspace("mended", `{spec: {image: "localhost/no-such-image:dev", projectInfo: {name: empty, runtime: yaml}, stacks: [{name: dev, create: true}]}}`)
 	update := s.ask("mended", "dev", "refresh", "refresh", "")
-	s.until(workspace, "to name the image", func() bool {
+	s.Await(workspace, "to name the image", func() bool {
 		return stage.Condition(workspace.Status.Conditions, autov1alpha1.ConditionTypeReconciling).Reason == "ImagePullFailed"
 	})
-	s.must(s.Patch(s.ctx, workspace, `{spec: {image: "`+image+`"}}`))
+	s.Must(s.Patch(s.Ctx, workspace, `{spec: {image: "`+image+`"}}`))
 	s.untilOver(update, "UpdateSucceeded")
-	s.until(workspace, "to be Ready", func() bool {
+	s.Await(workspace, "to be Ready", func() bool {
 		return workspace.Status.ObservedGeneration == workspace.Generation &&
 			stage.Condition(workspace.Status.Conditions, autov1alpha1.ConditionTypeReady).Status == metav1.ConditionTrue
 	})
@@ -312,24 +312,24 @@ func TestArchiveOfAnotherServer(t *testing.T) {
 	t.Parallel()
 	s := begin(t, "archive")
 	archive := packed(t, "app/Pulumi.yaml", "name: packed\nruntime: yaml\noutputs: {from: elsewhere}\n")
-	s.must(s.Client.Create(s.ctx, &corev1.ConfigMap{
+	s.Must(s.Client.Create(s.Ctx, &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "files"}, BinaryData: map[string][]byte{"a.tar.gz": archive},
 	}))
 	pod, service := &corev1.Pod{}, &corev1.Service{}
 	for i, object := range []client.Object{pod, service} {
-		s.must(yaml.UnmarshalStrict([]byte(strings.Split(serverManifest, "---")[i]), object))
+		s.Must(yaml.UnmarshalStrict([]byte(strings.Split(serverManifest, "---")[i]), object))
 		object.SetNamespace(s.Name)
-		s.must(s.Client.Create(s.ctx, object))
+		s.Must(s.Client.Create(s.Ctx, object))
 	}
-	s.until(pod, "to answer", func() bool { return stage.PodReady(pod) })
+	s.Await(pod, "to answer", func() bool { return stage.PodReady(pod) })
 	sum := sha256.Sum256(archive)
 	s.workspace("packed", fmt.Sprintf(`{spec: {flux: {url: "http://archives.%s.svc/a.tar.gz", digest: "sha256:%x", dir: app}}}`, s.Name, sum))
 	update := s.untilOver(s.ask("packed", "dev", "up", "up", ""), "UpdateSucceeded")
 	if diff := cmp.Diff(map[string]string{"from": `"elsewhere"`}, s.outputsOf(update)); diff != "" {
 		t.Errorf("outputs (-want +got):\n%s", diff)
 	}
-	told, err := s.Log(s.ctx, pod, "server", 0)
-	s.must(err)
+	told, err := s.Log(s.Ctx, pod, "server", 0)
+	s.Must(err)
 	if told != "/a.tar.gz anonymous\n" {
 		t.Errorf("the server was told %q", told)
 	}

@@ -118,11 +118,11 @@ const authoritiesFlag = "--git-ca-file=/etc/authorities/ca.crt"
 // fromGit runs the examples whose programs are in git, as they are. The manager finds their host by a proxy.
 func (e *exampleStory) fromGit() {
 	inside := &stage.Namespace{Stage: e.Stage, Name: cloudNamespace}
-	host, err := inside.StartGitHostAs(e.ctx, "git", publicHost)
-	e.must(err)
-	e.must(host.Create(publicRepository))
+	host, err := inside.StartGitHostAs(e.Ctx, "git", publicHost)
+	e.Must(err)
+	e.Must(host.Create(publicRepository))
 	commit, err := host.Commit(publicRepository, "master", publicPrograms())
-	e.must(err)
+	e.Must(err)
 	proxy := e.startEgress()
 	e.putBehindProxy(host.CA)
 
@@ -130,57 +130,57 @@ func (e *exampleStory) fromGit() {
 	e.structuredConfig()
 	e.customWorkspace(commit)
 
-	asked, err := e.Log(e.ctx, proxy, "proxy", 0)
-	e.must(err)
+	asked, err := e.Log(e.Ctx, proxy, "proxy", 0)
+	e.Must(err)
 	if strings.TrimSpace(strings.ReplaceAll(asked, publicHost+":443", "")) != "" || asked == "" {
-		e.t.Errorf("the proxy was asked for %q, want %s only", asked, publicHost)
+		e.T.Errorf("the proxy was asked for %q, want %s only", asked, publicHost)
 	}
 }
 
 // startEgress starts the proxy.
 func (e *exampleStory) startEgress() *corev1.Pod {
-	e.t.Helper()
+	e.T.Helper()
 	pod, service := &corev1.Pod{}, &corev1.Service{}
 	for i, object := range []client.Object{pod, service} {
-		e.must(yaml.UnmarshalStrict([]byte(strings.Split(egressManifest, "---")[i]), object))
+		e.Must(yaml.UnmarshalStrict([]byte(strings.Split(egressManifest, "---")[i]), object))
 		object.SetNamespace(cloudNamespace)
-		e.must(e.Client.Create(e.ctx, object))
+		e.Must(e.Client.Create(e.Ctx, object))
 	}
-	e.until(pod, "to answer", func() bool { return stage.PodReady(pod) })
+	e.Await(pod, "to answer", func() bool { return stage.PodReady(pod) })
 	return pod
 }
 
 // putBehindProxy gives the manager the proxy, and the authority of the git host. When the chapter ends, however it does, they
 // are taken away.
 func (e *exampleStory) putBehindProxy(authority string) {
-	e.t.Helper()
+	e.T.Helper()
 	deployment := e.deployment()
 	before := deployment.Spec.Template.DeepCopy()
 	authorities := &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: e.Manager.Namespace, Name: "authorities"}, Data: map[string]string{"ca.crt": authority},
 	}
-	e.must(e.Client.Create(e.ctx, authorities))
-	e.t.Cleanup(func() {
+	e.Must(e.Client.Create(e.Ctx, authorities))
+	e.T.Cleanup(func() {
 		ctx, cancel := cleanup()
 		defer cancel()
-		after := &story{Namespace: e.Namespace, t: e.t, ctx: ctx}
+		after := of(ctx, e.T, e.Namespace)
 		template, err := json.Marshal([]map[string]any{{"op": "replace", "path": "/spec/template", "value": before}})
-		after.must(err)
-		after.must(e.Client.Patch(ctx, deployment, client.RawPatch(types.JSONPatchType, template)))
+		after.Must(err)
+		after.Must(e.Client.Patch(ctx, deployment, client.RawPatch(types.JSONPatchType, template)))
 		after.untilProxied(deployment, false)
-		after.must(e.Client.Delete(ctx, authorities))
+		after.Must(e.Client.Delete(ctx, authorities))
 	})
 	args, err := json.Marshal(append(slices.Clone(before.Spec.Containers[0].Args), authoritiesFlag))
-	e.must(err)
+	e.Must(err)
 	patch, err := yaml.YAMLToJSON(fmt.Appendf(nil, behindProxy, args))
-	e.must(err)
-	e.must(e.Client.Patch(e.ctx, deployment, client.RawPatch(types.StrategicMergePatchType, patch)))
+	e.Must(err)
+	e.Must(e.Client.Patch(e.Ctx, deployment, client.RawPatch(types.StrategicMergePatchType, patch)))
 	e.untilProxied(deployment, true)
 }
 
 // untilProxied waits until a manager leads that has the proxy, or one that has it no more.
 func (s *story) untilProxied(deployment *appsv1.Deployment, wanted bool) {
-	s.t.Helper()
+	s.T.Helper()
 	s.untilRolledOut(deployment)
 	s.untilLed(func(pod *corev1.Pod) bool {
 		return slices.Contains(pod.Spec.Containers[0].Args, authoritiesFlag) == wanted
@@ -189,25 +189,25 @@ func (s *story) untilProxied(deployment *appsv1.Deployment, wanted bool) {
 
 // gitSource runs a branch of the repository, and destroys what it made when the Stack is deleted.
 func (e *exampleStory) gitSource(commit string) {
-	e.t.Helper()
+	e.T.Helper()
 	e.apply("git-source/stack.yaml")
 	stack := e.Stack("random-yaml-git")
-	e.untilReady(stack)
+	e.AwaitReady(stack)
 	if last := stack.Status.LastUpdate; last.LastSuccessfulCommit != commit || output(stack, "password") != `"[secret]"` {
-		e.t.Errorf("commit %s was run, with the output %s", last.LastSuccessfulCommit, output(stack, "password"))
+		e.T.Errorf("commit %s was run, with the output %s", last.LastSuccessfulCommit, output(stack, "password"))
 	}
-	e.must(e.Client.Delete(e.ctx, stack))
+	e.Must(e.Client.Delete(e.Ctx, stack))
 	destroy := e.destroyOf(stack.Name)
-	e.untilGone(stack, "to be gone when it is destroyed")
+	e.AwaitGone(stack, "to be gone when it is destroyed")
 	if destroy.Status.Changes["delete"] != 2 {
-		e.t.Errorf("the destroy changed %v", destroy.Status.Changes)
+		e.T.Errorf("the destroy changed %v", destroy.Status.Changes)
 	}
 }
 
 // structuredConfig runs a program with configuration of all forms. The organization is for the reader to fill in, which
 // the Stack says as long as nobody did.
 func (e *exampleStory) structuredConfig() {
-	e.t.Helper()
+	e.T.Helper()
 	wanted := map[string]map[string]string{
 		"structured-config-inline": {
 			"databaseConfig": `{"database":"myapp","host":"db.example.com","maxConnections":100,"port":5432,"ssl":true}`,
@@ -224,16 +224,16 @@ func (e *exampleStory) structuredConfig() {
 	for name, outputs := range wanted {
 		stack := e.Stack(name)
 		e.untilStalled(stack, "<your-org>/aws-ts-s3-folder/dev")
-		e.must(e.Patch(e.ctx, stack, `{spec: {stack: acme/aws-ts-s3-folder/dev}}`))
-		e.untilReady(stack)
+		e.Must(e.Patch(e.Ctx, stack, `{spec: {stack: acme/aws-ts-s3-folder/dev}}`))
+		e.AwaitReady(stack)
 		for key, want := range outputs {
 			if diff := cmp.Diff(want, output(stack, key)); diff != "" {
-				e.t.Errorf("the output %s of %s (-want +got):\n%s", key, name, diff)
+				e.T.Errorf("the output %s of %s (-want +got):\n%s", key, name, diff)
 			}
 		}
 		// Both are the same Pulumi stack: the next one starts from nothing.
-		e.must(e.Client.Delete(e.ctx, stack))
-		e.untilGone(stack, "to be gone when it is destroyed")
+		e.Must(e.Client.Delete(e.Ctx, stack))
+		e.AwaitGone(stack, "to be gone when it is destroyed")
 	}
 }
 
@@ -241,45 +241,45 @@ func (e *exampleStory) structuredConfig() {
 // does not know either, with the commit in it, and the pull of an image that no registry here has. It has a stack that is
 // not to be made, so that is done before.
 func (e *exampleStory) customWorkspace(commit string) {
-	e.t.Helper()
+	e.T.Helper()
 	e.callCloud(http.MethodPost, "/api/stacks/acme/random-yaml", `{"stackName": "dev"}`)
 	objects, err := stage.Manifests(filepath.Join(examples, "custom-workspace/workspace.yaml"))
-	e.must(err)
+	e.Must(err)
 	for _, object := range objects {
 		if git, given, err := unstructured.NestedMap(object.Object, "spec", "git"); given && err == nil {
 			git["ref"] = commit
 			delete(git, "revision")
-			e.must(unstructured.SetNestedMap(object.Object, git, "spec", "git"))
+			e.Must(unstructured.SetNestedMap(object.Object, git, "spec", "git"))
 			containers, _, err := unstructured.NestedSlice(object.Object, "spec", "podTemplate", "spec", "initContainers")
-			e.must(err)
+			e.Must(err)
 			containers[0].(map[string]any)["imagePullPolicy"] = "IfNotPresent"
-			e.must(unstructured.SetNestedSlice(object.Object, containers, "spec", "podTemplate", "spec", "initContainers"))
+			e.Must(unstructured.SetNestedSlice(object.Object, containers, "spec", "podTemplate", "spec", "initContainers"))
 		}
-		e.must(e.Apply(e.ctx, object, published))
+		e.Must(e.Apply(e.Ctx, object, published))
 		e.made = append(e.made, object)
 	}
 	update := e.ask("random-yaml-1e2fc47", "dev", "up", "custom-workspace", "")
 	e.made = append(e.made, update)
 	outputs := e.outputsOf(e.untilOver(update, "UpdateSucceeded"))
 	password := ""
-	e.must(json.Unmarshal([]byte(outputs["password"]), &password))
+	e.Must(json.Unmarshal([]byte(outputs["password"]), &password))
 	if outputs["data"] != `{"active":true,"nums":[1,2]}` || len(password) != 32 {
-		e.t.Errorf("data is %s, and the password has %d characters", outputs["data"], len(password))
+		e.T.Errorf("data is %s, and the password has %d characters", outputs["data"], len(password))
 	}
 	workspace := e.Workspace("random-yaml-1e2fc47")
 	pod := e.Pod(workspace.Name)
-	e.must(e.Client.Get(e.ctx, client.ObjectKeyFromObject(pod), pod))
+	e.Must(e.Client.Get(e.Ctx, client.ObjectKeyFromObject(pod), pod))
 	if pod.Labels["example.com/mylabel"] != "bar" || *pod.Spec.TerminationGracePeriodSeconds != 3600 {
-		e.t.Errorf("the pod has the labels %v and a grace period of %ds", pod.Labels, *pod.Spec.TerminationGracePeriodSeconds)
+		e.T.Errorf("the pod has the labels %v and a grace period of %ds", pod.Labels, *pod.Spec.TerminationGracePeriodSeconds)
 	}
 	// Nobody is to wait an hour for it.
-	e.must(e.Kill(e.ctx, pod))
+	e.Must(e.Kill(e.Ctx, pod))
 }
 
 // untilStalled waits until a Stack says that its spec cannot work, with these words.
 func (e *exampleStory) untilStalled(stack *pulumiv1.Stack, words string) {
-	e.t.Helper()
-	e.until(stack, "to say "+words, func() bool {
+	e.T.Helper()
+	e.Await(stack, "to say "+words, func() bool {
 		stalled := stage.Condition(stack.Status.Conditions, autov1alpha1.ConditionTypeStalled)
 		return stalled.Reason == pulumiv1.ReasonSpecInvalid && strings.Contains(stalled.Message, words)
 	})

@@ -76,7 +76,7 @@ func TestPublishedExamples(t *testing.T) {
 	if _, err := os.Stat(examples); err != nil {
 		t.Skipf("NOT PROVEN: PKO's examples are not at %s", examples)
 	}
-	e := &exampleStory{story: &story{Namespace: &stage.Namespace{Stage: connect(t), Name: published}, t: t, ctx: t.Context()}}
+	e := &exampleStory{story: of(t.Context(), t, &stage.Namespace{Stage: connect(t), Name: published})}
 	t.Cleanup(e.leave)
 	e.startCloud()
 	t.Run("git", func(t *testing.T) { e.in(t).fromGit() })
@@ -90,65 +90,65 @@ func TestPublishedExamples(t *testing.T) {
 // in tells a chapter of the story in a test of its own.
 func (e *exampleStory) in(t *testing.T) *exampleStory {
 	t.Helper()
-	chapter := &exampleStory{story: &story{Namespace: e.Namespace, t: t, ctx: t.Context()}, cloud: e.cloud}
+	chapter := &exampleStory{story: of(t.Context(), t, e.Namespace), cloud: e.cloud}
 	t.Cleanup(func() { e.made = append(e.made, chapter.made...) })
 	return chapter
 }
 
 // startCloud starts the double of Pulumi Cloud, and makes the Secret that the examples name.
 func (e *exampleStory) startCloud() {
-	e.t.Helper()
+	e.T.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: cloudNamespace}}
 	e.make(namespace)
 	pod, service := &corev1.Pod{}, &corev1.Service{}
 	for i, object := range []client.Object{pod, service} {
-		e.must(yaml.UnmarshalStrict([]byte(strings.Split(cloudManifest, "---")[i]), object))
+		e.Must(yaml.UnmarshalStrict([]byte(strings.Split(cloudManifest, "---")[i]), object))
 		object.SetNamespace(cloudNamespace)
-		e.must(e.Client.Create(e.ctx, object))
+		e.Must(e.Client.Create(e.Ctx, object))
 	}
 	e.make(&corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: published, Name: "pulumi-api-secret"},
 		StringData: map[string]string{"accessToken": pulumicloud.Token},
 	})
-	e.until(pod, "to answer", func() bool { return stage.PodReady(pod) })
-	addresses, err := e.Forward(e.ctx, pod, 8080)
-	e.must(err)
+	e.Await(pod, "to answer", func() bool { return stage.PodReady(pod) })
+	addresses, err := e.Forward(e.Ctx, pod, 8080)
+	e.Must(err)
 	e.cloud = "http://" + addresses[0]
 }
 
 // callCloud asks the double of Pulumi Cloud for something, as the examples' user.
 func (e *exampleStory) callCloud(method, path, body string) {
-	e.t.Helper()
-	request, err := http.NewRequestWithContext(e.ctx, method, e.cloud+path, strings.NewReader(body))
-	e.must(err)
+	e.T.Helper()
+	request, err := http.NewRequestWithContext(e.Ctx, method, e.cloud+path, strings.NewReader(body))
+	e.Must(err)
 	request.Header.Set("Authorization", "token "+pulumicloud.Token)
 	response, err := http.DefaultClient.Do(request)
-	e.must(err)
+	e.Must(err)
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
-	e.must(err)
+	e.Must(err)
 	if response.StatusCode >= http.StatusBadRequest {
-		e.t.Fatalf("%s %s: %s", method, path, answer)
+		e.T.Fatalf("%s %s: %s", method, path, answer)
 	}
 }
 
 // make makes an object that is removed when the story ends.
 func (e *exampleStory) make(object client.Object) {
-	e.t.Helper()
-	e.must(e.Client.Create(e.ctx, object))
+	e.T.Helper()
+	e.Must(e.Client.Create(e.Ctx, object))
 	e.made = append(e.made, object)
 }
 
 // apply applies the manifests of an example.
 func (e *exampleStory) apply(files ...string) []*unstructured.Unstructured {
-	e.t.Helper()
+	e.T.Helper()
 	for i := range files {
 		files[i] = filepath.Join(examples, files[i])
 	}
 	objects, err := stage.Manifests(files...)
-	e.must(err)
+	e.Must(err)
 	for _, object := range objects {
-		e.must(e.Apply(e.ctx, object, published))
+		e.Must(e.Apply(e.Ctx, object, published))
 		e.made = append(e.made, object)
 	}
 	return objects
@@ -158,10 +158,10 @@ func (e *exampleStory) apply(files ...string) []*unstructured.Unstructured {
 func (e *exampleStory) leave() {
 	ctx, cancel := cleanup()
 	defer cancel()
-	if e.t.Failed() {
+	if e.T.Failed() {
 		var dump bytes.Buffer
 		e.Dump(ctx, &dump)
-		e.t.Logf("namespace %s when the story failed:\n%s", e.Name, dump.String())
+		e.T.Logf("namespace %s when the story failed:\n%s", e.Name, dump.String())
 	}
 	var errs []error
 	for _, object := range e.made {
@@ -179,7 +179,7 @@ func (e *exampleStory) leave() {
 	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: published, Name: "nginx"}}
 	errs = append(errs, client.IgnoreNotFound(e.Client.Delete(ctx, deployment)))
 	if err := errors.Join(errs...); err != nil {
-		e.t.Errorf("cleaning up: %v", err)
+		e.T.Errorf("cleaning up: %v", err)
 	}
 }
 
@@ -187,37 +187,37 @@ func (e *exampleStory) leave() {
 func (e *exampleStory) programSource() {
 	e.apply("program-source/program.yaml", "program-source/stack.yaml")
 	stack := e.Stack("random-yaml-program")
-	e.untilReady(stack)
+	e.AwaitReady(stack)
 	if output(stack, "password") != `"[secret]"` {
-		e.t.Errorf("the password is %s", output(stack, "password"))
+		e.T.Errorf("the password is %s", output(stack, "password"))
 	}
 	if link := stack.Status.LastUpdate.Permalink; !strings.HasPrefix(link, "http") {
-		e.t.Errorf("the permalink is %q", link)
+		e.T.Errorf("the permalink is %q", link)
 	}
 	update := &autov1alpha1.Update{}
-	e.must(e.Client.Get(e.ctx, e.Key(stack.Status.LastUpdate.Name), update))
+	e.Must(e.Client.Get(e.Ctx, e.Key(stack.Status.LastUpdate.Name), update))
 	if password := e.outputsOf(update)["password"]; len(password) != 16+2 {
-		e.t.Errorf("the password in the Secret has %d characters, with its quotes", len(password))
+		e.T.Errorf("the password in the Secret has %d characters, with its quotes", len(password))
 	}
 	pod := e.Pod(stack.Name)
-	e.must(e.Client.Get(e.ctx, client.ObjectKeyFromObject(pod), pod))
+	e.Must(e.Client.Get(e.Ctx, client.ObjectKeyFromObject(pod), pod))
 	if len(pod.Spec.InitContainers) != 1 || pod.Spec.InitContainers[0].Name != "bootstrap" || pod.Spec.Containers[0].Image != "pulumi/pulumi:3.202.0-nonroot" {
-		e.t.Errorf("the pod has the init containers %v and the image %s", pod.Spec.InitContainers, pod.Spec.Containers[0].Image)
+		e.T.Errorf("the pod has the init containers %v and the image %s", pod.Spec.InitContainers, pod.Spec.Containers[0].Image)
 	}
 	uid := stack.UID
-	e.must(e.Client.Delete(e.ctx, stack))
+	e.Must(e.Client.Delete(e.Ctx, stack))
 	destroy := e.destroyOf(stack.Name)
-	e.untilGone(stack, "to be gone when it is destroyed")
+	e.AwaitGone(stack, "to be gone when it is destroyed")
 	if destroy.Status.Changes["delete"] != 2 || stack.UID != uid {
-		e.t.Errorf("the destroy changed %v", destroy.Status.Changes)
+		e.T.Errorf("the destroy changed %v", destroy.Status.Changes)
 	}
 }
 
 // destroyOf waits for the end of a Stack's destroy.
 func (e *exampleStory) destroyOf(stack string) *autov1alpha1.Update {
-	e.t.Helper()
+	e.T.Helper()
 	object := e.Stack(stack)
-	e.until(object, "to destroy", func() bool {
+	e.Await(object, "to destroy", func() bool {
 		return object.Status.CurrentUpdate != nil && object.DeletionTimestamp != nil
 	})
 	update := &autov1alpha1.Update{ObjectMeta: metav1.ObjectMeta{Namespace: published, Name: object.Status.CurrentUpdate.Name}}
@@ -228,9 +228,9 @@ func (e *exampleStory) destroyOf(stack string) *autov1alpha1.Update {
 func (e *exampleStory) customSource() {
 	e.apply("custom-source/stack.yaml")
 	stack := e.Stack("custom-source")
-	e.untilReady(stack)
+	e.AwaitReady(stack)
 	if output(stack, "strVar") != `"foo"` || output(stack, "arrVar") != `["fizz","buzz"]` || !strings.Contains(output(stack, "readme"), "Stack README") {
-		e.t.Errorf("outputs: %s, %s, %s", output(stack, "strVar"), output(stack, "arrVar"), output(stack, "readme"))
+		e.T.Errorf("outputs: %s, %s, %s", output(stack, "strVar"), output(stack, "arrVar"), output(stack, "readme"))
 	}
 }
 
@@ -239,20 +239,20 @@ func (e *exampleStory) customSource() {
 func (e *exampleStory) previewDemo() {
 	e.apply("preview-demo/stack.yaml")
 	current, next := e.Stack("nginx-current"), e.Stack("nginx-next")
-	e.untilReady(current)
+	e.AwaitReady(current)
 	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: published, Name: "nginx"}}
-	e.until(deployment, "to have both pods", func() bool { return deployment.Status.AvailableReplicas == 2 })
-	e.untilReady(next)
+	e.Await(deployment, "to have both pods", func() bool { return deployment.Status.AvailableReplicas == 2 })
+	e.AwaitReady(next)
 	if next.Status.LastUpdate.Type != autov1alpha1.PreviewUpdate {
-		e.t.Errorf("nginx-next did %s", next.Status.LastUpdate.Type)
+		e.T.Errorf("nginx-next did %s", next.Status.LastUpdate.Type)
 	}
 	update := &autov1alpha1.Update{}
-	e.must(e.Client.Get(e.ctx, e.Key(next.Status.LastUpdate.Name), update))
+	e.Must(e.Client.Get(e.Ctx, e.Key(next.Status.LastUpdate.Name), update))
 	if update.Status.Changes["update"] != 1 {
-		e.t.Errorf("the preview tells of %v", update.Status.Changes)
+		e.T.Errorf("the preview tells of %v", update.Status.Changes)
 	}
-	e.must(e.Client.Get(e.ctx, client.ObjectKeyFromObject(deployment), deployment))
+	e.Must(e.Client.Get(e.Ctx, client.ObjectKeyFromObject(deployment), deployment))
 	if *deployment.Spec.Replicas != 2 {
-		e.t.Errorf("the preview made %d replicas", *deployment.Spec.Replicas)
+		e.T.Errorf("the preview made %d replicas", *deployment.Spec.Replicas)
 	}
 }

@@ -37,7 +37,7 @@ func TestFailingProgram(t *testing.T) {
 	s := begin(t, "failing")
 	s.program("disk", broken)
 	stack := s.stack("failing", "disk", onImage)
-	s.until(stack, "to have a failed update on record", func() bool {
+	s.Await(stack, "to have a failed update on record", func() bool {
 		return stack.Status.LastUpdate != nil && stack.Status.LastUpdate.State == pulumiv1.FailedStackState
 	})
 
@@ -60,7 +60,7 @@ func TestFailingProgram(t *testing.T) {
 
 	t.Log("it is tried again, but not at once")
 	first := stack.Status.LastUpdate.Name
-	s.until(stack, "to have failed again", func() bool {
+	s.Await(stack, "to have failed again", func() bool {
 		return stack.Status.LastUpdate.State == pulumiv1.FailedStackState && stack.Status.LastUpdate.Name != first
 	})
 	updates := s.updates("failing", 2)
@@ -74,8 +74,8 @@ func TestFailingProgram(t *testing.T) {
 
 	t.Log("it recovers when it is mended")
 	s.program("disk", mended)
-	s.untilReady(stack)
-	s.until(stack, "to be Ready with the mended Program", func() bool {
+	s.AwaitReady(stack)
+	s.Await(stack, "to be Ready with the mended Program", func() bool {
 		return stage.Ready(stack) && stack.Status.LastUpdate.State == pulumiv1.SucceededStackState
 	})
 	if stack.Status.LastUpdate.Failures != 0 || output(stack, "said") != `"the disk is full"` {

@@ -58,28 +58,28 @@ type fluxSources struct {
 
 // startFlux installs Flux's source kinds, where they are not, and starts the double in a namespace.
 func (s *story) startFlux(namespace string) *fluxSources {
-	s.t.Helper()
+	s.T.Helper()
 	files, err := filepath.Glob(fluxDefinitions)
-	s.must(err)
+	s.Must(err)
 	if len(files) == 0 {
-		s.t.Fatalf("there are no %s: run `make bin/flux-crds`", fluxDefinitions)
+		s.T.Fatalf("there are no %s: run `make bin/flux-crds`", fluxDefinitions)
 	}
 	definitions, err := stage.Manifests(files...)
-	s.must(err)
+	s.Must(err)
 	for _, definition := range definitions {
-		s.must(client.IgnoreAlreadyExists(s.Client.Create(s.ctx, definition)))
-		s.until(definition, "to be served", func() bool { return established(definition) })
+		s.Must(client.IgnoreAlreadyExists(s.Client.Create(s.Ctx, definition)))
+		s.Await(definition, "to be served", func() bool { return established(definition) })
 	}
 	pod, service := &corev1.Pod{}, &corev1.Service{}
 	for i, object := range []client.Object{pod, service} {
 		manifest := strings.ReplaceAll(strings.Split(sourceController, "---")[i], "NAMESPACE", namespace)
-		s.must(yaml.UnmarshalStrict([]byte(manifest), object))
+		s.Must(yaml.UnmarshalStrict([]byte(manifest), object))
 		object.SetNamespace(namespace)
-		s.must(s.Client.Create(s.ctx, object))
+		s.Must(s.Client.Create(s.Ctx, object))
 	}
-	s.until(pod, "to be ready", func() bool { return stage.PodReady(pod) })
-	addresses, err := s.Forward(s.ctx, pod, 8080)
-	s.must(err)
+	s.Await(pod, "to be ready", func() bool { return stage.PodReady(pod) })
+	addresses, err := s.Forward(s.Ctx, pod, 8080)
+	s.Must(err)
 	return &fluxSources{s: s, url: "http://" + addresses[0]}
 }
 
@@ -96,58 +96,58 @@ func established(definition *unstructured.Unstructured) bool {
 
 // ask asks the double for what only tests may.
 func (f *fluxSources) ask(method, path string, body any) []byte {
-	f.s.t.Helper()
+	f.s.T.Helper()
 	text, err := json.Marshal(body)
-	f.s.must(err)
-	request, err := http.NewRequestWithContext(f.s.ctx, method, f.url+"/admin/"+path, bytes.NewReader(text))
-	f.s.must(err)
+	f.s.Must(err)
+	request, err := http.NewRequestWithContext(f.s.Ctx, method, f.url+"/admin/"+path, bytes.NewReader(text))
+	f.s.Must(err)
 	response, err := http.DefaultClient.Do(request)
-	f.s.must(err)
+	f.s.Must(err)
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
-	f.s.must(err)
+	f.s.Must(err)
 	if response.StatusCode >= http.StatusBadRequest {
-		f.s.t.Fatalf("%s %s: %s", method, path, answer)
+		f.s.T.Fatalf("%s %s: %s", method, path, answer)
 	}
 	return answer
 }
 
 // source makes a source object.
 func (f *fluxSources) source(kind, name, spec string) *unstructured.Unstructured {
-	f.s.t.Helper()
+	f.s.T.Helper()
 	object := &unstructured.Unstructured{Object: map[string]any{}}
-	f.s.must(yaml.Unmarshal([]byte("{spec: "+spec+"}"), &object.Object))
+	f.s.Must(yaml.Unmarshal([]byte("{spec: "+spec+"}"), &object.Object))
 	object.SetGroupVersionKind(schema.GroupVersionKind{Group: fluxGroup, Version: "v1", Kind: kind})
 	object.SetNamespace(f.s.Name)
 	object.SetName(name)
-	f.s.must(f.s.Client.Create(f.s.ctx, object))
+	f.s.Must(f.s.Client.Create(f.s.Ctx, object))
 	return object
 }
 
 // pack makes an artifact of a source, and answers the status that tells of it and the path where it is.
 func (f *fluxSources) pack(source *unstructured.Unstructured, revision string, files map[string]string) (status map[string]any, path string) {
-	f.s.t.Helper()
+	f.s.T.Helper()
 	answer := f.ask(http.MethodPost, "artifacts", map[string]any{
 		"kind": source.GetKind(), "namespace": source.GetNamespace(), "name": source.GetName(), "generation": source.GetGeneration(),
 		"revision": revision, "files": files,
 	})
-	f.s.must(json.Unmarshal(answer, &status))
+	f.s.Must(json.Unmarshal(answer, &status))
 	path, _, err := unstructured.NestedString(status, "artifact", "path")
-	f.s.must(err)
+	f.s.Must(err)
 	return status, "/" + path
 }
 
 // tell writes the status of a source, as its controller does.
 func (f *fluxSources) tell(source *unstructured.Unstructured, status map[string]any) {
-	f.s.t.Helper()
+	f.s.T.Helper()
 	patch, err := json.Marshal(map[string]any{"status": status})
-	f.s.must(err)
-	f.s.must(f.s.Client.Status().Patch(f.s.ctx, source, client.RawPatch("application/merge-patch+json", patch)))
+	f.s.Must(err)
+	f.s.Must(f.s.Client.Status().Patch(f.s.Ctx, source, client.RawPatch("application/merge-patch+json", patch)))
 }
 
 // serve makes a source serve files under a revision, and answers the path of the artifact.
 func (f *fluxSources) serve(source *unstructured.Unstructured, revision string, files map[string]string) string {
-	f.s.t.Helper()
+	f.s.T.Helper()
 	status, path := f.pack(source, revision, files)
 	f.tell(source, status)
 	return path
@@ -155,9 +155,9 @@ func (f *fluxSources) serve(source *unstructured.Unstructured, revision string, 
 
 // fetches are how often a path was asked for.
 func (f *fluxSources) fetches(path string) int {
-	f.s.t.Helper()
+	f.s.T.Helper()
 	requests := map[string]int{}
-	f.s.must(json.Unmarshal(f.ask(http.MethodGet, "requests", nil), &requests))
+	f.s.Must(json.Unmarshal(f.ask(http.MethodGet, "requests", nil), &requests))
 	return requests[path]
 }
 
@@ -173,12 +173,12 @@ func greets(greeting string) map[string]string {
 
 // untilRan waits until a Stack is Ready with a revision.
 func (s *story) untilRan(stack *pulumiv1.Stack, revision, greeting string) {
-	s.t.Helper()
-	s.until(stack, "to have run "+revision, func() bool {
+	s.T.Helper()
+	s.Await(stack, "to have run "+revision, func() bool {
 		return stage.Ready(stack) && stack.Status.LastUpdate != nil && stack.Status.LastUpdate.LastSuccessfulCommit == revision
 	})
 	if got := output(stack, "greeting"); got != `"`+greeting+`"` {
-		s.t.Errorf("%s: the greeting of %s is %s", stack.Name, revision, got)
+		s.T.Errorf("%s: the greeting of %s is %s", stack.Name, revision, got)
 	}
 }
 
@@ -189,7 +189,7 @@ func TestFluxSource(t *testing.T) {
 	f := s.startFlux(s.Name)
 	waits := func(stack *pulumiv1.Stack, words string) {
 		t.Helper()
-		s.until(stack, "to wait: "+words, func() bool {
+		s.Await(stack, "to wait: "+words, func() bool {
 			waiting := stage.Condition(stack.Status.Conditions, autov1alpha1.ConditionTypeReconciling)
 			return waiting.Reason == pulumiv1.ReasonSourceUnavailable && strings.Contains(waiting.Message, words)
 		})
@@ -225,7 +225,7 @@ func TestFluxSource(t *testing.T) {
 	status, wrong := f.pack(source, "main@sha1:5555", greets("never"))
 	f.ask(http.MethodPost, "faults", map[string]any{"path": wrong, "body": "not the archive"})
 	f.tell(source, status)
-	s.until(stack, "to stall", func() bool {
+	s.Await(stack, "to stall", func() bool {
 		return stage.Condition(stack.Status.Conditions, autov1alpha1.ConditionTypeStalled).Reason == pulumiv1.ReasonSourceInvalid
 	})
 	f.serve(source, "main@sha1:6666", greets("well"))
@@ -244,10 +244,10 @@ func TestFluxSource(t *testing.T) {
 	}
 
 	t.Log("a Stack is destroyed when its source is gone")
-	s.must(s.Client.Delete(s.ctx, source))
-	s.must(s.Patch(s.ctx, stack, `{"spec":{"destroyOnFinalize":true}}`))
-	s.must(s.Client.Delete(s.ctx, stack))
-	s.untilGone(stack, "to be gone when it is destroyed")
+	s.Must(s.Client.Delete(s.Ctx, source))
+	s.Must(s.Patch(s.Ctx, stack, `{"spec":{"destroyOnFinalize":true}}`))
+	s.Must(s.Client.Delete(s.Ctx, stack))
+	s.AwaitGone(stack, "to be gone when it is destroyed")
 }
 
 // fluxSource runs the program of a Flux source, of which the double is the controller.
@@ -259,14 +259,14 @@ func (e *exampleStory) fluxSource() {
 			"resources: {randomPassword: {type: \"random:RandomPassword\", properties: {length: 16}}}\noutputs: {password: \"${randomPassword.result}\"}\n",
 	})
 	stack := e.Stack("random-yaml-flux")
-	e.untilReady(stack)
+	e.AwaitReady(stack)
 	if output(stack, "password") != `"[secret]"` || stack.Status.LastUpdate.LastSuccessfulCommit != "master@sha1:0123456789012345678901234567890123456789" {
-		e.t.Errorf("the password is %s, the revision %s", output(stack, "password"), stack.Status.LastUpdate.LastSuccessfulCommit)
+		e.T.Errorf("the password is %s, the revision %s", output(stack, "password"), stack.Status.LastUpdate.LastSuccessfulCommit)
 	}
-	e.must(e.Client.Delete(e.ctx, stack))
+	e.Must(e.Client.Delete(e.Ctx, stack))
 	destroy := e.destroyOf(stack.Name)
-	e.untilGone(stack, "to be gone when it is destroyed")
+	e.AwaitGone(stack, "to be gone when it is destroyed")
 	if destroy.Status.Changes["delete"] != 2 {
-		e.t.Errorf("the destroy changed %v", destroy.Status.Changes)
+		e.T.Errorf("the destroy changed %v", destroy.Status.Changes)
 	}
 }

@@ -34,16 +34,16 @@ type pko struct{ *story }
 
 // apply applies one object, or its status, as one of PKO's field managers.
 func (p pko) apply(manager, text string, arguments ...any) *unstructured.Unstructured {
-	p.t.Helper()
+	p.T.Helper()
 	fields := map[string]any{}
-	p.must(yaml.Unmarshal(fmt.Appendf(nil, text, arguments...), &fields))
+	p.Must(yaml.Unmarshal(fmt.Appendf(nil, text, arguments...), &fields))
 	object := &unstructured.Unstructured{Object: fields}
 	object.SetNamespace(p.Name)
 	applied := client.ApplyConfigurationFromUnstructured(object)
 	if _, status := fields["status"]; status {
-		p.must(p.Client.Status().Apply(p.ctx, applied, client.FieldOwner(manager), client.ForceOwnership))
+		p.Must(p.Client.Status().Apply(p.Ctx, applied, client.FieldOwner(manager), client.ForceOwnership))
 	} else {
-		p.must(p.Client.Apply(p.ctx, applied, client.FieldOwner(manager)))
+		p.Must(p.Client.Apply(p.Ctx, applied, client.FieldOwner(manager)))
 	}
 	return object
 }
@@ -51,27 +51,27 @@ func (p pko) apply(manager, text string, arguments ...any) *unstructured.Unstruc
 // sees adds the finalizer to a Stack as PKO does: it writes the whole object as its own types have it, which gives the Stack
 // another generation.
 func (p pko) sees(name string) *pulumiv1.Stack {
-	p.t.Helper()
+	p.T.Helper()
 	object := &unstructured.Unstructured{}
 	object.SetGroupVersionKind(pulumiv1.GroupVersion.WithKind("Stack"))
-	p.must(p.Client.Get(p.ctx, p.Key(name), object))
+	p.Must(p.Client.Get(p.Ctx, p.Key(name), object))
 	path := []string{"spec", "workspaceTemplate", "spec", "podTemplate", "spec", "containers"}
 	containers, _, err := unstructured.NestedSlice(object.Object, path...)
-	p.must(err)
+	p.Must(err)
 	for _, container := range containers {
 		container.(map[string]any)["resources"] = map[string]any{}
 	}
-	p.must(unstructured.SetNestedSlice(object.Object, containers, path...))
+	p.Must(unstructured.SetNestedSlice(object.Object, containers, path...))
 	object.SetFinalizers([]string{pkoFinalizer})
-	p.must(p.Client.Update(p.ctx, object, client.FieldOwner(pkoBinary)))
+	p.Must(p.Client.Update(p.Ctx, object, client.FieldOwner(pkoBinary)))
 	stack := p.Stack(name)
-	p.must(p.Client.Get(p.ctx, p.Key(name), stack))
+	p.Must(p.Client.Get(p.Ctx, p.Key(name), stack))
 	return stack
 }
 
 // stackStatus is the status of a Stack. PKO's conditions say no generation.
 func (p pko) stackStatus(stack *pulumiv1.Stack, condition, rest string) {
-	p.t.Helper()
+	p.T.Helper()
 	p.apply("pulumi-kubernetes-operator/stack-status", `
 apiVersion: pulumi.com/v1
 kind: Stack
@@ -115,7 +115,7 @@ func stamp(ago time.Duration) string { return time.Now().Add(-ago).UTC().Format(
 // workspace makes the Workspace of a Stack, or one by itself, and what PKO keeps for it: a Service and a StatefulSet with
 // a pod, in which nothing runs that matters.
 func (p pko) workspace(name string, owner *pulumiv1.Stack, spec string) *autov1alpha1.Workspace {
-	p.t.Helper()
+	p.T.Helper()
 	owned := ""
 	if owner != nil {
 		owned = fmt.Sprintf(`
@@ -133,7 +133,7 @@ status:
   pulumiVersion: 3.258.0
   conditions: [{type: Ready, status: "True", reason: Succeeded, message: "", lastTransitionTime: "2026-01-02T11:00:00Z", observedGeneration: 1}]`, name, p.Name)
 	workspace := p.Workspace(name)
-	p.must(p.Client.Get(p.ctx, p.Key(name), workspace))
+	p.Must(p.Client.Get(p.Ctx, p.Key(name), workspace))
 	p.keepsAPod(workspace)
 	return workspace
 }
@@ -157,7 +157,7 @@ func (p pko) ofStack(name string) string {
 
 // keepsAPod makes the Service and the StatefulSet of a Workspace.
 func (p pko) keepsAPod(workspace *autov1alpha1.Workspace) {
-	p.t.Helper()
+	p.T.Helper()
 	meta := fmt.Sprintf(`
 metadata:
   name: %[1]s-workspace
@@ -192,7 +192,7 @@ kind: StatefulSet%[1]sspec:
 
 // update makes an Update, and its status: whether it still runs, and how long ago it ended.
 func (p pko) update(name string, workspace *autov1alpha1.Workspace, owner *pulumiv1.Stack, runs bool, ago time.Duration) *autov1alpha1.Update {
-	p.t.Helper()
+	p.T.Helper()
 	update := &autov1alpha1.Update{ObjectMeta: metav1.ObjectMeta{Namespace: p.Name, Name: name}, Spec: autov1alpha1.UpdateSpec{
 		WorkspaceName: workspace.Name, StackName: workspace.Name, Type: autov1alpha1.UpUpdate, Message: new("Initial stack update"),
 		TargetDependents: new(false), Refresh: new(false), TTLAfterCompleted: new("24h0m0s"),
@@ -206,7 +206,7 @@ func (p pko) update(name string, workspace *autov1alpha1.Workspace, owner *pulum
 			APIVersion: "pulumi.com/v1", Kind: "Stack", Name: owner.Name, UID: owner.UID, BlockOwnerDeletion: new(true),
 		})
 	}
-	p.must(p.Client.Create(p.ctx, update, client.FieldOwner(pkoBinary)))
+	p.Must(p.Client.Create(p.Ctx, update, client.FieldOwner(pkoBinary)))
 	if owner != nil {
 		p.apply(pkoFinalizers, "{apiVersion: auto.pulumi.com/v1alpha1, kind: Update, metadata: {name: %s, finalizers: [%s]}}", name, pkoFinalizer)
 	}
@@ -224,7 +224,7 @@ func (p pko) update(name string, workspace *autov1alpha1.Workspace, owner *pulum
 
 // outputs makes the Secret with the outputs of an Update, and puts its name on record.
 func (p pko) outputs(update *autov1alpha1.Update) *corev1.Secret {
-	p.t.Helper()
+	p.T.Helper()
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: p.Name, Name: update.Name + "-stack-outputs",
@@ -233,26 +233,26 @@ func (p pko) outputs(update *autov1alpha1.Update) *corev1.Secret {
 		},
 		Immutable: new(true), Data: map[string][]byte{"colour": []byte(`"blue"`)},
 	}
-	p.must(p.Client.Create(p.ctx, secret, client.FieldOwner(pkoBinary)))
-	p.must(p.Client.Get(p.ctx, client.ObjectKeyFromObject(update), update))
+	p.Must(p.Client.Create(p.Ctx, secret, client.FieldOwner(pkoBinary)))
+	p.Must(p.Client.Get(p.Ctx, client.ObjectKeyFromObject(update), update))
 	update.Status.Outputs = secret.Name
-	p.must(p.Client.Status().Update(p.ctx, update, client.FieldOwner(pkoBinary)))
+	p.Must(p.Client.Status().Update(p.Ctx, update, client.FieldOwner(pkoBinary)))
 	return secret
 }
 
 // leads takes PKO's lease, or gives it up with an empty name.
 func (p pko) leads(holder string) {
-	p.t.Helper()
+	p.T.Helper()
 	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: pkoNamespace, Name: pkoLease}}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: pkoNamespace}}
-	if err := p.Client.Get(p.ctx, client.ObjectKeyFromObject(lease), lease); client.IgnoreNotFound(err) != nil {
-		p.t.Fatal(err)
+	if err := p.Client.Get(p.Ctx, client.ObjectKeyFromObject(lease), lease); client.IgnoreNotFound(err) != nil {
+		p.T.Fatal(err)
 	} else if err != nil {
 		p.own(namespace)
-		p.must(p.Client.Create(p.ctx, lease))
+		p.Must(p.Client.Create(p.Ctx, lease))
 	}
 	lease.Spec = coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseDurationSeconds: new(int32(60)), RenewTime: new(metav1.NowMicro())}
-	p.must(p.Client.Update(p.ctx, lease))
+	p.Must(p.Client.Update(p.Ctx, lease))
 }
 
 // remains are the StatefulSet and the Service of a Workspace.

@@ -37,13 +37,13 @@ func TestGitCredentialsStayInTheManager(t *testing.T) {
 	commits := map[string]string{}
 	for name, demand := range demands {
 		commits[name] = s.repository(host, "birds/"+name, yamlProgram("", "outputs: {fine: yes}\n"))
-		s.must(host.Protect("birds/"+name, demand))
+		s.Must(host.Protect("birds/"+name, demand))
 	}
-	s.must(s.Client.Create(s.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "birds"}, StringData: map[string]string{
+	s.Must(s.Client.Create(s.Ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "birds"}, StringData: map[string]string{
 		"token": "tweet-git-token", "password": "tweet-git-password", "bearer": "tweet-git-bearer", "wrong": "tweet-git-wrong",
 		"key": host.SSH.Encrypted, "passphrase": host.SSH.Passphrase, "hosts": host.SSH.KnownHosts, "ca": host.CA,
 	}}))
-	s.must(host.Break(gitserver.Fault{Kind: gitserver.List, Delay: 5 * time.Second}))
+	s.Must(host.Break(gitserver.Fault{Kind: gitserver.List, Delay: 5 * time.Second}))
 	ways := map[string]string{"token": byToken, "basic": byBasic, "bearer": byBearer, "key": byKey, "wrong": byWrong}
 	stacks := map[string]*pulumiv1.Stack{}
 	for name, way := range ways {
@@ -63,10 +63,10 @@ func TestGitCredentialsStayInTheManager(t *testing.T) {
 		w.leaks(t, when)
 	}
 	leaks(watched{"the manager's command lines": s.untilGitRuns()}, "while the manager polls")
-	s.must(host.Heal())
+	s.Must(host.Heal())
 	for name, stack := range stacks {
 		if name == "wrong" {
-			s.until(stack, "to be refused", func() bool {
+			s.Await(stack, "to be refused", func() bool {
 				stalled := stage.Condition(stack.Status.Conditions, autov1alpha1.ConditionTypeStalled)
 				return stalled.Reason == pulumiv1.ReasonSourceUnavailable && strings.Contains(stalled.Message, "birds/wrong")
 			})
@@ -76,15 +76,15 @@ func TestGitCredentialsStayInTheManager(t *testing.T) {
 	}
 	w := s.around(since, "token", "basic", "bearer", "key")
 	for _, name := range []string{"token", "basic", "bearer", "key"} {
-		inside, err := s.Shell(s.ctx, name, `for p in /proc/[0-9]*; do tr '\0' '\n' <$p/environ; tr '\0' ' ' <$p/cmdline; done 2>/dev/null; cat $(find /share -type f) | head -c 1000000; true`)
-		s.must(err)
+		inside, err := s.Shell(s.Ctx, name, `for p in /proc/[0-9]*; do tr '\0' '\n' <$p/environ; tr '\0' ' ' <$p/cmdline; done 2>/dev/null; cat $(find /share -type f) | head -c 1000000; true`)
+		s.Must(err)
 		w["what is in the pod of "+name] = inside
 	}
-	managers, err := s.ManagerPods(s.ctx)
-	s.must(err)
+	managers, err := s.ManagerPods(s.Ctx)
+	s.Must(err)
 	for i := range managers {
-		disk, err := s.Exec(s.ctx, &managers[i], managers[i].Spec.Containers[0].Name, "sh", "-c", `grep -rao 'tweet[-]git-[a-z]*' /tmp /var/lib/gantry; true`)
-		s.must(err)
+		disk, err := s.Exec(s.Ctx, &managers[i], managers[i].Spec.Containers[0].Name, "sh", "-c", `grep -rao 'tweet[-]git-[a-z]*' /tmp /var/lib/gantry; true`)
+		s.Must(err)
 		w["the disk of "+managers[i].Name] = disk
 	}
 	leaks(w, "after all")
@@ -92,16 +92,16 @@ func TestGitCredentialsStayInTheManager(t *testing.T) {
 
 // untilGitRuns waits until the manager runs git, and returns the command lines of all its processes.
 func (s *story) untilGitRuns() string {
-	s.t.Helper()
-	leader, err := s.Leader(s.ctx)
-	s.must(err)
+	s.T.Helper()
+	leader, err := s.Leader(s.Ctx)
+	s.Must(err)
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		lines, err := s.Exec(s.ctx, leader, leader.Spec.Containers[0].Name, "sh", "-c", `for p in /proc/[0-9]*; do tr '\0' ' ' <$p/cmdline; echo; done 2>/dev/null; true`)
-		s.must(err)
+		lines, err := s.Exec(s.Ctx, leader, leader.Spec.Containers[0].Name, "sh", "-c", `for p in /proc/[0-9]*; do tr '\0' ' ' <$p/cmdline; echo; done 2>/dev/null; true`)
+		s.Must(err)
 		if strings.Contains(lines, "ls-remote") {
 			return lines
 		}
 	}
-	s.t.Fatal("the manager does not run git")
+	s.T.Fatal("the manager does not run git")
 	return ""
 }

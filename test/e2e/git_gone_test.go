@@ -29,7 +29,7 @@ func TestSourceAndStoreGoFirst(t *testing.T) {
 }
 
 func (s *story) sourceGoesFirst(then func()) {
-	s.t.Helper()
+	s.T.Helper()
 	s.mayManageConfigMaps()
 	host := s.gitHost()
 	commit := s.repository(host, "team/app", yamlProgram("", made("of-git")))
@@ -39,25 +39,25 @@ func (s *story) sourceGoesFirst(then func()) {
 	ofGit := s.fromGit("of-git", host, "team/app", fleeting)
 	ofProgram := s.stack("of-program", "made", onImage, fleeting)
 	s.untilRun(ofGit, commit)
-	s.untilReady(ofProgram)
+	s.AwaitReady(ofProgram)
 	for _, name := range []string{"of-git", "of-program"} {
-		s.must(s.Client.Get(s.ctx, s.Key(name), s.configMap(name)))
-		s.untilGone(s.Pod(name), "to have gone to sleep")
+		s.Must(s.Client.Get(s.Ctx, s.Key(name), s.configMap(name)))
+		s.AwaitGone(s.Pod(name), "to have gone to sleep")
 	}
 
 	program := &pulumiv1.Program{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "made"}}
 	access := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "git-access"}}
-	s.must(host.Delete(s.ctx))
+	s.Must(host.Delete(s.Ctx))
 	for _, object := range []client.Object{access, program} {
-		s.must(s.Client.Delete(s.ctx, object))
-		s.untilGone(object, "to be gone")
+		s.Must(s.Client.Delete(s.Ctx, object))
+		s.AwaitGone(object, "to be gone")
 	}
 	then()
 	for _, stack := range []*pulumiv1.Stack{ofGit, ofProgram} {
-		s.must(s.Client.Delete(s.ctx, stack))
+		s.Must(s.Client.Delete(s.Ctx, stack))
 	}
 	for _, stack := range []*pulumiv1.Stack{ofGit, ofProgram} {
-		s.untilGone(stack, "to be destroyed")
-		s.untilGone(s.configMap(stack.Name), "to be destroyed with its stack")
+		s.AwaitGone(stack, "to be destroyed")
+		s.AwaitGone(s.configMap(stack.Name), "to be destroyed with its stack")
 	}
 }

@@ -14,9 +14,9 @@ import (
 
 // gitHost starts a git host in the story's namespace.
 func (s *story) gitHost() *stage.GitHost {
-	s.t.Helper()
-	host, err := s.StartGitHost(s.ctx, "git")
-	s.must(err)
+	s.T.Helper()
+	host, err := s.StartGitHost(s.Ctx, "git")
+	s.Must(err)
 	return host
 }
 
@@ -45,25 +45,25 @@ func TestGitHostServesTheCluster(t *testing.T) {
 	t.Parallel()
 	s := begin(t, "githost")
 	host := s.gitHost()
-	s.must(host.Create("team/app"))
+	s.Must(host.Create("team/app"))
 	commit, err := host.Commit("team/app", "main", gitserver.Files{"Pulumi.yaml": gitserver.Text("name: app\n")})
-	s.must(err)
-	s.must(s.Client.Create(s.ctx, &corev1.Secret{
+	s.Must(err)
+	s.Must(s.Client.Create(s.Ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "host"},
 		StringData: map[string]string{"ca.crt": host.CA, "key": host.SSH.Key, "known_hosts": host.SSH.KnownHosts},
 	}))
 	pod := &corev1.Pod{}
-	s.must(yaml.UnmarshalStrict([]byte(clone), pod))
+	s.Must(yaml.UnmarshalStrict([]byte(clone), pod))
 	pod.Namespace = s.Name
 	pod.Spec.Containers[0].Command = []string{
 		"sh", "-ec", "git ls-remote " + host.URLOf("team/app") + " main; git ls-remote " + host.SSH.URL("team/app") + " main",
 	}
-	s.must(s.Client.Create(s.ctx, pod))
-	s.until(pod, "to have asked", func() bool {
+	s.Must(s.Client.Create(s.Ctx, pod))
+	s.Await(pod, "to have asked", func() bool {
 		return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 	})
-	log, err := s.Log(s.ctx, pod, "clone", 0)
-	s.must(err)
+	log, err := s.Log(s.Ctx, pod, "clone", 0)
+	s.Must(err)
 	if strings.Count(log, commit) != 2 {
 		t.Errorf("over HTTPS and SSH it said:\n%s", log)
 	}

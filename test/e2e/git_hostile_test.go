@@ -16,17 +16,17 @@ const trace = "gantry-was-here"
 
 // bomb makes a small repository whose files are ten million: directories of ten times the same directory.
 func (s *story) bomb(host *stage.GitHost, name string) {
-	s.t.Helper()
+	s.T.Helper()
 	s.repository(host, name, yamlProgram("", "outputs: {}\n"))
 	for range 7 {
 		tree, err := host.Git(name, "rev-parse", "main^{tree}")
-		s.must(err)
+		s.Must(err)
 		level := gitserver.Files{}
 		for i := range 10 {
 			level[fmt.Sprint("d", i)] = gitserver.Tree(tree)
 		}
 		_, err = host.CommitRaw(name, "main", level)
-		s.must(err)
+		s.Must(err)
 	}
 }
 
@@ -53,7 +53,7 @@ func TestHostileRepositories(t *testing.T) {
 	for name, files := range raw {
 		s.repository(host, "evil/"+name, yamlProgram("", "outputs: {}\n"))
 		_, err := host.CommitRaw("evil/"+name, "main", files)
-		s.must(err)
+		s.Must(err)
 	}
 	s.bomb(host, "evil/bomb")
 	words := map[string]string{
@@ -66,7 +66,7 @@ func TestHostileRepositories(t *testing.T) {
 	commit := s.repository(host, "team/good", yamlProgram("", "outputs: {fine: yes}\n"))
 	good := s.fromGit("good", host, "team/good")
 	for name, stack := range stacks {
-		s.until(stack, "to refuse its source", func() bool {
+		s.Await(stack, "to refuse its source", func() bool {
 			stalled := stage.Condition(stack.Status.Conditions, autov1alpha1.ConditionTypeStalled)
 			return stalled.Reason == pulumiv1.ReasonSourceInvalid && strings.Contains(stalled.Message, words[name])
 		})
@@ -75,12 +75,12 @@ func TestHostileRepositories(t *testing.T) {
 	}
 	s.untilRun(good, commit)
 
-	managers, err := s.ManagerPods(s.ctx)
-	s.must(err)
+	managers, err := s.ManagerPods(s.Ctx)
+	s.Must(err)
 	for i := range managers {
-		found, err := s.Exec(s.ctx, &managers[i], managers[i].Spec.Containers[0].Name, "sh", "-c",
+		found, err := s.Exec(s.Ctx, &managers[i], managers[i].Spec.Containers[0].Name, "sh", "-c",
 			"for d in /tmp /var/lib/gantry /var/lib /; do ls -a $d; done | grep "+trace+"; true")
-		s.must(err)
+		s.Must(err)
 		if found != "" {
 			t.Errorf("something was left in the manager: %s", found)
 		}

@@ -19,8 +19,8 @@ import (
 	"github.com/gantry-operator/gantry/test/gitserver"
 )
 
-// tell sends the webhook of Gitea from a pod, as a host does, and prints the answer's code.
-const tell = `
+// pushed sends the webhook of Gitea from a pod, as a host does, and prints the answer's code.
+const pushed = `
 const [url, ca, secret, repository] = process.argv.slice(1);
 const body = JSON.stringify({ref: "refs/heads/main", repository: {clone_url: repository}});
 const signature = require("crypto").createHmac("sha256", secret).update(body).digest("hex");
@@ -37,51 +37,51 @@ type webhooks struct {
 
 // switchOnWebhooks adds the component that is shipped for it to what is deployed, for the time of the story.
 func (s *story) switchOnWebhooks() *webhooks {
-	s.t.Helper()
+	s.T.Helper()
 	root, err := filepath.Abs("../..")
-	s.must(err)
+	s.Must(err)
 	deployed, with := filepath.Join(root, "bin/deploy"), filepath.Join(root, "bin/deploy-webhook")
 	if _, err := os.Stat(deployed); err != nil {
-		s.t.Skipf("SKIPPED: what was deployed is not known, as `make deploy` did not do it here: %v", err)
+		s.T.Skipf("SKIPPED: what was deployed is not known, as `make deploy` did not do it here: %v", err)
 	}
-	s.must(os.MkdirAll(with, 0o755))
-	s.must(os.WriteFile(filepath.Join(with, "kustomization.yaml"), []byte("resources: [../deploy]\ncomponents: [../../config/webhook]\n"), 0o600))
-	w := &webhooks{s: s, secret: randomHex(s.t)}
+	s.Must(os.MkdirAll(with, 0o755))
+	s.Must(os.WriteFile(filepath.Join(with, "kustomization.yaml"), []byte("resources: [../deploy]\ncomponents: [../../config/webhook]\n"), 0o600))
+	w := &webhooks{s: s, secret: randomHex(s.T)}
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Manager.Namespace, Name: "gantry-webhook"},
-		StringData: map[string]string{"other": randomHex(s.t), "story": w.secret},
+		StringData: map[string]string{"other": randomHex(s.T), "story": w.secret},
 	}
-	s.must(s.Client.Create(s.ctx, secret))
-	s.t.Cleanup(func() {
+	s.Must(s.Client.Create(s.Ctx, secret))
+	s.T.Cleanup(func() {
 		ctx, cancel := cleanup()
 		defer cancel()
-		after := &story{Namespace: s.Namespace, t: s.t, ctx: ctx}
-		after.must(s.Client.Delete(ctx, secret))
-		after.must(s.Client.Delete(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: s.Manager.Namespace, Name: "gantry-webhook"}}))
+		after := of(ctx, s.T, s.Namespace)
+		after.Must(s.Client.Delete(ctx, secret))
+		after.Must(s.Client.Delete(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: s.Manager.Namespace, Name: "gantry-webhook"}}))
 		after.deploy(deployed)
 	})
 	s.deploy(with)
 	served := &corev1.Secret{}
-	s.must(s.Client.Get(s.ctx, client.ObjectKey{Namespace: s.Manager.Namespace, Name: "gantry-hub-tls"}, served))
+	s.Must(s.Client.Get(s.Ctx, client.ObjectKey{Namespace: s.Manager.Namespace, Name: "gantry-hub-tls"}, served))
 	w.ca = string(served.Data["ca.crt"])
 	// The node's proxy learns of the new leader a moment later.
 	for deadline := time.Now().Add(patience); ; {
-		code, said := w.send(randomHex(s.t), "https://elsewhere.example/x")
+		code, said := w.send(randomHex(s.T), "https://elsewhere.example/x")
 		if code == http.StatusUnauthorized {
 			return w
 		}
 		if time.Now().After(deadline) {
-			s.t.Fatalf("webhooks are not answered: %s", said)
+			s.T.Fatalf("webhooks are not answered: %s", said)
 		}
 	}
 }
 
 // deploy applies what is in a directory, and waits until a manager of it leads.
 func (s *story) deploy(dir string) {
-	s.t.Helper()
-	out, err := exec.CommandContext(s.ctx, "kubectl", "apply", "--server-side", "--force-conflicts", "-k", dir).CombinedOutput()
+	s.T.Helper()
+	out, err := exec.CommandContext(s.Ctx, "kubectl", "apply", "--server-side", "--force-conflicts", "-k", dir).CombinedOutput()
 	if err != nil {
-		s.t.Fatalf("kubectl apply: %v\n%s", err, out)
+		s.T.Fatalf("kubectl apply: %v\n%s", err, out)
 	}
 	deployment := s.deployment()
 	s.untilRolledOut(deployment)
@@ -93,21 +93,21 @@ func (s *story) deploy(dir string) {
 
 // tell tells the manager of a push, and returns the answer's code.
 func (w *webhooks) tell(secret, repository string) int {
-	w.s.t.Helper()
+	w.s.T.Helper()
 	code, said := w.send(secret, repository)
 	if code == 0 {
-		w.s.t.Fatalf("the manager was not told: %s", said)
+		w.s.T.Fatalf("the manager was not told: %s", said)
 	}
 	return code
 }
 
 // send sends a webhook as the host does, and returns the answer's code, or 0 and why there is none.
 func (w *webhooks) send(secret, repository string) (code int, said string) {
-	w.s.t.Helper()
+	w.s.T.Helper()
 	host := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: w.s.Name, Name: "git"}}
 	url := "https://gantry-webhook." + w.s.Manager.Namespace + ".svc/hooks/gitea"
-	out, err := w.s.Exec(w.s.ctx, host, "git", "node", "-e", tell, url, w.ca, secret, repository)
-	w.s.must(err)
+	out, err := w.s.Exec(w.s.Ctx, host, "git", "node", "-e", pushed, url, w.ca, secret, repository)
+	w.s.Must(err)
 	if code, err = strconv.Atoi(strings.TrimSpace(out)); err != nil {
 		return 0, out
 	}
@@ -136,7 +136,7 @@ func TestPush(t *testing.T) {
 	if code := hooks.tell(hooks.secret, url); code != http.StatusAccepted {
 		t.Fatalf("the webhook is answered with %d", code)
 	}
-	s.until(whole, "to begin an update", func() bool { return whole.Status.CurrentUpdate != nil && whole.Status.CurrentUpdate.Commit == second })
+	s.Await(whole, "to begin an update", func() bool { return whole.Status.CurrentUpdate != nil && whole.Status.CurrentUpdate.Commit == second })
 	t.Logf("an update began %.1fs after the push", time.Since(began).Seconds())
 	s.untilRun(whole, second)
 	s.untilRun(part, second)
@@ -151,7 +151,7 @@ func TestPush(t *testing.T) {
 	}
 
 	t.Log("the same webhook again only polls again")
-	s.must(host.Forget())
+	s.Must(host.Forget())
 	if code := hooks.tell(hooks.secret, url); code != http.StatusAccepted {
 		t.Errorf("the webhook again is answered with %d", code)
 	}
@@ -159,7 +159,7 @@ func TestPush(t *testing.T) {
 	s.updates("whole", 2)
 
 	t.Log("who knows no secret is refused, and nothing is polled")
-	s.must(host.Forget())
+	s.Must(host.Forget())
 	if code := hooks.tell("a guess", url); code != http.StatusUnauthorized {
 		t.Errorf("a stranger is answered with %d", code)
 	}
@@ -195,45 +195,45 @@ func TestPush(t *testing.T) {
 	s.updates("whole", 5)
 
 	t.Log("a host that is away leaves the stacks ready, and is found by itself when it is back")
-	s.must(host.Leave(s.ctx))
+	s.Must(host.Leave(s.Ctx))
 	s.toldUntil(hooks, url, whole, "to say that its source is stale", func() bool { return stale(whole) != "" })
 	if !stage.Ready(whole) || !strings.Contains(stale(whole), "git."+s.Name) {
 		t.Errorf("SourceStale says %q", stale(whole))
 	}
-	s.must(host.Return(s.ctx))
-	s.until(whole, "to be fresh again", func() bool { return stale(whole) == "" && stage.Ready(whole) })
+	s.Must(host.Return(s.Ctx))
+	s.Await(whole, "to be fresh again", func() bool { return stale(whole) == "" && stage.Ready(whole) })
 	s.updates("whole", 5)
 }
 
 // untilListed waits until the host was asked for the refs of a repository.
 func (s *story) untilListed(host *stage.GitHost, repository string) {
-	s.t.Helper()
+	s.T.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		if n, err := host.Count(repository, gitserver.List); err != nil || n > 0 {
-			s.must(err)
+			s.Must(err)
 			return
 		}
 	}
-	s.t.Fatalf("the refs of %s are not asked for", repository)
+	s.T.Fatalf("the refs of %s are not asked for", repository)
 }
 
 // toldOf waits until a Stack ran a commit that the manager is told of.
 func (s *story) toldOf(hooks *webhooks, url string, stack *pulumiv1.Stack, commit string) {
-	s.t.Helper()
+	s.T.Helper()
 	began := time.Now()
 	s.toldUntil(hooks, url, stack, "to have run commit "+commit, func() bool {
 		return stage.Ready(stack) && stack.Status.LastUpdate.LastSuccessfulCommit == commit
 	})
-	s.t.Logf("it was up to date %.1fs after the webhook", time.Since(began).Seconds())
+	s.T.Logf("it was up to date %.1fs after the webhook", time.Since(began).Seconds())
 }
 
 // toldUntil tells the manager of a push and waits for what comes of it.
 func (s *story) toldUntil(hooks *webhooks, url string, stack *pulumiv1.Stack, what string, done func() bool) {
-	s.t.Helper()
+	s.T.Helper()
 	if code := hooks.tell(hooks.secret, url); code != http.StatusAccepted {
-		s.t.Fatalf("the webhook is answered with %d", code)
+		s.T.Fatalf("the webhook is answered with %d", code)
 	}
-	s.until(stack, what, done)
+	s.Await(stack, what, done)
 }
 
 // stale is what the condition SourceStale says; nothing if it is not there.

@@ -33,38 +33,38 @@ func yamlProgram(dir, body string) gitserver.Files {
 
 // mayFetch makes the Secret "git-access", with the host's authority and what else is given.
 func (s *story) mayFetch(host *stage.GitHost, keys map[string]string) {
-	s.t.Helper()
+	s.T.Helper()
 	data := map[string]string{"ca.crt": host.CA}
 	maps.Copy(data, keys)
-	s.must(s.Client.Create(s.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "git-access"}, StringData: data}))
+	s.Must(s.Client.Create(s.Ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "git-access"}, StringData: data}))
 }
 
 // repository makes a repository that demands the story's token, with a first commit.
 func (s *story) repository(host *stage.GitHost, name string, files gitserver.Files) string {
-	s.t.Helper()
-	s.must(host.Create(name))
-	s.must(host.Protect(name, gitserver.Auth{Password: gitToken}))
+	s.T.Helper()
+	s.Must(host.Create(name))
+	s.Must(host.Protect(name, gitserver.Auth{Password: gitToken}))
 	return s.push(host, name, files)
 }
 
 // push makes a commit on main and returns its id.
 func (s *story) push(host *stage.GitHost, repository string, files gitserver.Files) string {
-	s.t.Helper()
+	s.T.Helper()
 	commit, err := host.Commit(repository, "main", files)
-	s.must(err)
+	s.Must(err)
 	return commit
 }
 
 // fromGit makes a Stack of a repository.
 func (s *story) fromGit(name string, host *stage.GitHost, repository string, overlays ...string) *pulumiv1.Stack {
-	s.t.Helper()
+	s.T.Helper()
 	return s.stack(name, "none", append([]string{onImage, fmt.Sprintf(gitSource, host.URLOf(repository))}, overlays...)...)
 }
 
 // untilRun waits until a Stack is Ready and a commit is the last one on record.
 func (s *story) untilRun(stack *pulumiv1.Stack, commit string) {
-	s.t.Helper()
-	s.until(stack, "to have run commit "+commit, func() bool {
+	s.T.Helper()
+	s.Await(stack, "to have run commit "+commit, func() bool {
 		return stage.Ready(stack) && stack.Status.LastUpdate != nil && stack.Status.LastUpdate.LastSuccessfulCommit == commit
 	})
 }

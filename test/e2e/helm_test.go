@@ -23,9 +23,9 @@ type ending struct {
 
 // run starts a tool of a user's in the story's namespace. Its end comes through the channel.
 func (s *story) run(tool string, args ...string) <-chan ending {
-	s.t.Helper()
-	home := s.t.TempDir()
-	command := exec.CommandContext(s.ctx, tool, append(args, "--namespace", s.Name)...)
+	s.T.Helper()
+	home := s.T.TempDir()
+	command := exec.CommandContext(s.Ctx, tool, append(args, "--namespace", s.Name)...)
 	command.Env = append(os.Environ(), "HELM_CACHE_HOME="+home, "HELM_CONFIG_HOME="+home, "HELM_DATA_HOME="+home)
 	ended := make(chan ending, 1)
 	go func() {
@@ -37,7 +37,7 @@ func (s *story) run(tool string, args ...string) <-chan ending {
 
 // install installs the chart of testdata and waits as `helm install --wait` does.
 func (s *story) install(set ...string) <-chan ending {
-	s.t.Helper()
+	s.T.Helper()
 	args := []string{"install", "app", "testdata/chart", "--wait", "--timeout", patience.String(), "--set", "image=" + image}
 	for _, one := range set {
 		args = append(args, "--set", one)
@@ -47,9 +47,9 @@ func (s *story) install(set ...string) <-chan ending {
 
 // succeeds waits for the end of a tool that has to succeed.
 func (s *story) succeeds(tool <-chan ending) {
-	s.t.Helper()
+	s.T.Helper()
 	if end := <-tool; end.err != nil {
-		s.t.Fatalf("it ended with %v:\n%s", end.err, end.output)
+		s.T.Fatalf("it ended with %v:\n%s", end.err, end.output)
 	}
 }
 
@@ -60,8 +60,8 @@ func TestHelmWaits(t *testing.T) {
 	s.mayManageConfigMaps()
 	s.succeeds(s.install("direct=true"))
 	stack, update := s.Stack("app"), &autov1alpha1.Update{}
-	s.must(s.Client.Get(s.ctx, s.Key("app"), stack))
-	s.must(s.Client.Get(s.ctx, s.Key("direct"), update))
+	s.Must(s.Client.Get(s.Ctx, s.Key("app"), stack))
+	s.Must(s.Client.Get(s.Ctx, s.Key("direct"), update))
 	if !stage.Ready(stack) || output(stack, "colour") != `"blue"` {
 		t.Errorf("helm install --wait ended with the Stack at %+v, outputs %v", stack.Status.Conditions, stack.Status.Outputs)
 	}
@@ -72,28 +72,28 @@ func TestHelmWaits(t *testing.T) {
 	conditionstest.Anytime(t, update)
 
 	t.Log("kubectl wait is not taken in by the Ready of the generation before")
-	s.must(s.Patch(s.ctx, stack, `{spec: {config: {colour: green}}}`))
+	s.Must(s.Patch(s.Ctx, stack, `{spec: {config: {colour: green}}}`))
 	s.succeeds(s.run("kubectl", "wait", "--for=condition=Ready", "stack/app", "--timeout="+patience.String()))
-	s.must(s.Client.Get(s.ctx, s.Key("app"), stack))
+	s.Must(s.Client.Get(s.Ctx, s.Key("app"), stack))
 	if output(stack, "colour") != `"green"` {
 		t.Errorf("kubectl wait ended before the change was made: outputs %v", stack.Status.Outputs)
 	}
 
 	t.Log("helm uninstall waits for the destroy")
 	made := s.configMap("settings")
-	s.must(s.Client.Get(s.ctx, s.Key("settings"), made))
-	s.must(s.Patch(s.ctx, made, `{metadata: {finalizers: ["`+holder+`"]}}`))
+	s.Must(s.Client.Get(s.Ctx, s.Key("settings"), made))
+	s.Must(s.Patch(s.Ctx, made, `{metadata: {finalizers: ["`+holder+`"]}}`))
 	uninstalled := s.run("helm", "uninstall", "app", "--wait", "--timeout", patience.String())
-	s.until(made, "to be on its way out", func() bool { return made.DeletionTimestamp != nil })
+	s.Await(made, "to be on its way out", func() bool { return made.DeletionTimestamp != nil })
 	select {
 	case end := <-uninstalled:
 		t.Fatalf("helm uninstall ended (%v) while the destroy was under way:\n%s", end.err, end.output)
 	default:
 	}
-	s.must(s.Patch(s.ctx, made, `{metadata: {finalizers: null}}`))
+	s.Must(s.Patch(s.Ctx, made, `{metadata: {finalizers: null}}`))
 	s.succeeds(uninstalled)
 	for name, object := range map[string]client.Object{"app": stack, "settings": made} {
-		if err := s.Client.Get(s.ctx, s.Key(name), object); !apierrors.IsNotFound(err) {
+		if err := s.Client.Get(s.Ctx, s.Key(name), object); !apierrors.IsNotFound(err) {
 			t.Errorf("%T %s is there when helm uninstall --wait has ended (%v)", object, name, err)
 		}
 	}
@@ -105,7 +105,7 @@ func TestHelmToldOfAStalledStack(t *testing.T) {
 	s := begin(t, "helmstall")
 	end := <-s.install("spec.projectRepo=https://git.example/x.git")
 	stack := s.Stack("app")
-	s.must(s.Client.Get(s.ctx, s.Key("app"), stack))
+	s.Must(s.Client.Get(s.Ctx, s.Key("app"), stack))
 	stalled := stage.Condition(stack.Status.Conditions, autov1alpha1.ConditionTypeStalled)
 	if end.err == nil || stalled.Message == "" || !strings.Contains(end.output, stalled.Message) {
 		t.Errorf("helm install --wait ended with %v, without the Stack's own words %q:\n%s", end.err, stalled.Message, end.output)
@@ -121,12 +121,12 @@ func TestHelmWaitsForALateProgram(t *testing.T) {
 	s := begin(t, "helmlate")
 	installed := s.install("program=false")
 	stack := s.Stack("app")
-	s.until(stack, "to wait for its Program", func() bool {
+	s.Await(stack, "to wait for its Program", func() bool {
 		return stage.Condition(stack.Status.Conditions, autov1alpha1.ConditionTypeReconciling).Reason == pulumiv1.ReasonSourceUnavailable
 	})
 	s.program("app", greeting)
 	s.succeeds(installed)
-	s.must(s.Client.Get(s.ctx, s.Key("app"), stack))
+	s.Must(s.Client.Get(s.Ctx, s.Key("app"), stack))
 	if !stage.Ready(stack) {
 		t.Errorf("helm install --wait ended with the Stack at %+v", stack.Status.Conditions)
 	}

@@ -34,9 +34,9 @@ spec:
 
 // clear is an output as the outputs Secret of the Stack's last update has it.
 func (s *story) clear(stack *pulumiv1.Stack, name string) string {
-	s.t.Helper()
+	s.T.Helper()
 	secret := &corev1.Secret{}
-	s.must(s.Client.Get(s.ctx, s.Key(autov1alpha1.OutputsSecretName(stack.Status.LastUpdate.Name)), secret))
+	s.Must(s.Client.Get(s.Ctx, s.Key(autov1alpha1.OutputsSecretName(stack.Status.LastUpdate.Name)), secret))
 	return string(secret.Data[name])
 }
 
@@ -49,11 +49,11 @@ func TestChangedInputsRunOnceEach(t *testing.T) {
 	vault := &corev1.Secret{ObjectMeta: named("vault"), StringData: map[string]string{"hush": "hush-one"}}
 	settings := &corev1.ConfigMap{ObjectMeta: named("settings"), Data: map[string]string{"greeting": "hello"}}
 	for _, object := range []client.Object{tok, vault, settings} {
-		s.must(s.Client.Create(s.ctx, object))
+		s.Must(s.Client.Create(s.Ctx, object))
 	}
 	s.program("configured", configured)
 	stack := s.stack("inputs", "configured", fromInputs)
-	s.untilReady(stack)
+	s.AwaitReady(stack)
 
 	changes := []struct {
 		what   client.Object
@@ -62,8 +62,8 @@ func TestChangedInputsRunOnceEach(t *testing.T) {
 		took   func() bool
 	}{
 		{tok, `{stringData: {token: token-two}}`, "Secret tok", func() bool {
-			text, err := s.Shell(s.ctx, "inputs", "echo $TOKEN")
-			s.must(err)
+			text, err := s.Shell(s.Ctx, "inputs", "echo $TOKEN")
+			s.Must(err)
 			return strings.TrimSpace(text) == "token-two"
 		}},
 		{settings, `{data: {greeting: bonjour}}`, "ConfigMap settings", func() bool { return output(stack, "greeting") == `"bonjour"` }},
@@ -72,8 +72,8 @@ func TestChangedInputsRunOnceEach(t *testing.T) {
 	for i, change := range changes {
 		s.updates("inputs", i+1)
 		before := stack.Status.LastUpdate.Name
-		s.must(s.Patch(s.ctx, change.what, change.patch))
-		s.until(stack, "to have run for "+change.reason, func() bool { return stack.Status.LastUpdate.Name != before && stage.Ready(stack) })
+		s.Must(s.Patch(s.Ctx, change.what, change.patch))
+		s.Await(stack, "to have run for "+change.reason, func() bool { return stack.Status.LastUpdate.Name != before && stage.Ready(stack) })
 		if !change.took() {
 			t.Errorf("the update for %s did not see the new value", change.reason)
 		}
@@ -85,8 +85,8 @@ func TestChangedInputsRunOnceEach(t *testing.T) {
 	}
 
 	t.Log("a label is no change, nor is a key that is not named")
-	s.must(s.Patch(s.ctx, tok, `{metadata: {labels: {story: told}}}`))
-	s.must(s.Patch(s.ctx, tok, `{stringData: {other: "2"}}`))
+	s.Must(s.Patch(s.Ctx, tok, `{metadata: {labels: {story: told}}}`))
+	s.Must(s.Patch(s.Ctx, tok, `{stringData: {other: "2"}}`))
 	s.never(stack, 3*time.Second, func() error {
 		if stack.Status.CurrentUpdate != nil || !stage.Ready(stack) {
 			return fmt.Errorf("something runs: %+v", stack.Status.Conditions)

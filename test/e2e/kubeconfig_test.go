@@ -21,7 +21,7 @@ const (
 
 // mayManageNamespaces lets the default ServiceAccount manage namespaces and what is in them.
 func (s *story) mayManageNamespaces() {
-	s.t.Helper()
+	s.T.Helper()
 	role := &rbacv1.ClusterRole{
 		ObjectMeta: metav1.ObjectMeta{Name: s.Name},
 		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"namespaces", "configmaps"}, Verbs: []string{"*"}}},
@@ -37,13 +37,13 @@ func (s *story) mayManageNamespaces() {
 
 // own makes an object that is in no namespace, and removes it with the story.
 func (s *story) own(object client.Object) {
-	s.t.Helper()
-	s.must(s.Client.Create(s.ctx, object))
-	s.t.Cleanup(func() {
+	s.T.Helper()
+	s.Must(s.Client.Create(s.Ctx, object))
+	s.T.Cleanup(func() {
 		ctx, cancel := cleanup()
 		defer cancel()
 		if err := client.IgnoreNotFound(s.Client.Delete(ctx, object)); err != nil {
-			s.t.Error(err)
+			s.T.Error(err)
 		}
 	})
 }
@@ -56,9 +56,9 @@ type exported struct {
 
 // export reads a stack's state as its user would.
 func (s *story) export(stack string) exported {
-	s.t.Helper()
-	text, err := s.Shell(s.ctx, stack, "pulumi stack export --stack "+stack)
-	s.must(err)
+	s.T.Helper()
+	text, err := s.Shell(s.Ctx, stack, "pulumi stack export --stack "+stack)
+	s.Must(err)
 	var state struct {
 		Deployment struct {
 			Resources []struct {
@@ -67,14 +67,14 @@ func (s *story) export(stack string) exported {
 			} `json:"resources"`
 		} `json:"deployment"`
 	}
-	s.must(json.Unmarshal([]byte(text), &state))
+	s.Must(json.Unmarshal([]byte(text), &state))
 	for _, resource := range state.Deployment.Resources {
 		if resource.Type == "pulumi:providers:kubernetes" {
 			kubeconfig, _ := resource.Inputs["kubeconfig"].(string)
 			return exported{text: text, kubeconfig: kubeconfig}
 		}
 	}
-	s.t.Fatalf("the state of %s has no Kubernetes provider", stack)
+	s.T.Fatalf("the state of %s has no Kubernetes provider", stack)
 	return exported{}
 }
 
@@ -96,11 +96,11 @@ resources:
 `)
 	s.program("settings", settings)
 	t.Cleanup(func() { s.dropNamespace(made.Name) })
-	s.untilReady(s.stack("one", "space", onImage))
-	s.until(made, "to be made", func() bool { return true })
+	s.AwaitReady(s.stack("one", "space", onImage))
+	s.Await(made, "to be made", func() bool { return true })
 	inside := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: made.Name, Name: "settings"}}
-	s.until(inside, "to be made", func() bool { return inside.Data["colour"] == "blue" })
-	s.untilReady(s.stack("two", "settings", onImage))
+	s.Await(inside, "to be made", func() bool { return inside.Data["colour"] == "blue" })
+	s.AwaitReady(s.stack("two", "settings", onImage))
 
 	one, two := s.export("one"), s.export("two")
 	if one.kubeconfig == "" || one.kubeconfig != two.kubeconfig {
@@ -115,14 +115,14 @@ resources:
 
 // holdsNoCredentials checks a state for the pod's token and for certificates, in any dress.
 func (s *story) holdsNoCredentials(stack string, state exported) {
-	s.t.Helper()
-	token, err := s.Shell(s.ctx, stack, "cat "+tokenPath)
-	s.must(err)
-	certificate, err := s.Shell(s.ctx, stack, "cat "+caPath)
-	s.must(err)
+	s.T.Helper()
+	token, err := s.Shell(s.Ctx, stack, "cat "+tokenPath)
+	s.Must(err)
+	certificate, err := s.Shell(s.Ctx, stack, "cat "+caPath)
+	s.Must(err)
 	signature := token[strings.LastIndex(token, ".")+1:]
 	if signature == "" || certificate == "" {
-		s.t.Fatal("the pod has no token or no certificate to look for")
+		s.T.Fatal("the pod has no token or no certificate to look for")
 	}
 	encoded := base64.StdEncoding.EncodeToString([]byte(certificate))
 	for what, text := range map[string]string{
@@ -130,7 +130,7 @@ func (s *story) holdsNoCredentials(stack string, state exported) {
 		"the encoded certificate": encoded[:60],
 	} {
 		if strings.Contains(state.text, text) {
-			s.t.Errorf("the state of %s holds %s", stack, what)
+			s.T.Errorf("the state of %s holds %s", stack, what)
 		}
 	}
 }
@@ -140,7 +140,7 @@ func (s *story) dropNamespace(name string) {
 	defer cancel()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	if err := client.IgnoreNotFound(s.Client.Delete(ctx, namespace)); err != nil {
-		s.t.Error(err)
+		s.T.Error(err)
 	}
 }
 
@@ -149,7 +149,7 @@ func TestForbiddenIsToldInTheServersWords(t *testing.T) {
 	s := begin(t, "forbidden")
 	s.program("settings", settings)
 	stack := s.stack("forbidden", "settings", onImage)
-	s.until(stack, "to have failed", func() bool {
+	s.Await(stack, "to have failed", func() bool {
 		return stack.Status.LastUpdate != nil && stack.Status.LastUpdate.State == pulumiv1.FailedStackState
 	})
 	words := []string{"forbidden", "system:serviceaccount:" + s.Name + ":default", `"configmaps"`}
@@ -168,9 +168,9 @@ func TestOwnKubeconfigIsLeftAlone(t *testing.T) {
 	own := `{apiVersion: v1, kind: Config, current-context: own, contexts: [{name: own, context: {cluster: own, user: own}}],` +
 		` clusters: [{name: own, cluster: {server: "https://own.example.invalid"}}], users: [{name: own, user: {}}]}`
 	config, err := json.Marshal(map[string]any{"spec": map[string]any{"config": map[string]any{"kubernetes:kubeconfig": own}}})
-	s.must(err)
+	s.Must(err)
 	stack := s.stack("own", "settings", onImage, string(config))
-	s.until(stack, "to have failed", func() bool {
+	s.Await(stack, "to have failed", func() bool {
 		return stack.Status.LastUpdate != nil && stack.Status.LastUpdate.State == pulumiv1.FailedStackState
 	})
 	if !strings.Contains(stack.Status.LastUpdate.Message, "own.example.invalid") {

@@ -63,42 +63,42 @@ type packages struct {
 // startPackages starts the registries in the story's namespace, makes the Secret with the token for npm's, and a claim
 // for a cache.
 func (s *story) startPackages() *packages {
-	s.t.Helper()
+	s.T.Helper()
 	pod, service := &corev1.Pod{}, &corev1.Service{}
 	for i, object := range []any{pod, service} {
-		s.must(yaml.UnmarshalStrict([]byte(strings.Split(packagesManifest, "---")[i]), object))
+		s.Must(yaml.UnmarshalStrict([]byte(strings.Split(packagesManifest, "---")[i]), object))
 	}
 	pod.Namespace, service.Namespace = s.Name, s.Name
-	s.must(s.Client.Create(s.ctx, pod))
-	s.must(s.Client.Create(s.ctx, service))
-	s.must(s.Client.Create(s.ctx, &corev1.Secret{
+	s.Must(s.Client.Create(s.Ctx, pod))
+	s.Must(s.Client.Create(s.Ctx, service))
+	s.Must(s.Client.Create(s.Ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "npm"}, StringData: map[string]string{"token": npmToken},
 	}))
-	s.must(s.Client.Create(s.ctx, &corev1.PersistentVolumeClaim{
+	s.Must(s.Client.Create(s.Ctx, &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "cache"},
 		Spec: corev1.PersistentVolumeClaimSpec{
 			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
 			Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
 		},
 	}))
-	s.until(pod, "to be ready", func() bool { return stage.PodReady(pod) })
-	addresses, err := s.Forward(s.ctx, pod, 8080)
-	s.must(err)
+	s.Await(pod, "to be ready", func() bool { return stage.PodReady(pod) })
+	addresses, err := s.Forward(s.Ctx, pod, 8080)
+	s.Must(err)
 	return &packages{s: s, admin: "http://" + addresses[0] + "/admin/"}
 }
 
 // requests are the paths that the registries were asked for so far.
 func (p *packages) requests() []string {
-	p.s.t.Helper()
-	request, err := http.NewRequestWithContext(p.s.ctx, http.MethodGet, p.admin+"requests", nil)
-	p.s.must(err)
+	p.s.T.Helper()
+	request, err := http.NewRequestWithContext(p.s.Ctx, http.MethodGet, p.admin+"requests", nil)
+	p.s.Must(err)
 	response, err := http.DefaultClient.Do(request)
-	p.s.must(err)
+	p.s.Must(err)
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
-	p.s.must(err)
+	p.s.Must(err)
 	var requests []string
-	p.s.must(json.Unmarshal(answer, &requests))
+	p.s.Must(json.Unmarshal(answer, &requests))
 	return requests
 }
 
@@ -108,13 +108,13 @@ func (p *packages) golang() string { return "http://packages." + p.s.Name + ".sv
 
 // program reads the files of a program in testdata, as they would be in its repository.
 func (s *story) languageProgram(name string) map[string]string {
-	s.t.Helper()
+	s.T.Helper()
 	entries, err := os.ReadDir(filepath.Join(programs, name))
-	s.must(err)
+	s.Must(err)
 	files := map[string]string{}
 	for _, entry := range entries {
 		text, err := os.ReadFile(filepath.Join(programs, name, entry.Name()))
-		s.must(err)
+		s.Must(err)
 		files[entry.Name()] = string(text)
 	}
 	return files
@@ -123,12 +123,12 @@ func (s *story) languageProgram(name string) map[string]string {
 // typescript is the TypeScript program as somebody has it who has a private registry: an .npmrc that names the registry and
 // takes the token from the environment, and a lock file that says where each archive is.
 func (p *packages) typescript() map[string]string {
-	p.s.t.Helper()
+	p.s.T.Helper()
 	files := p.s.languageProgram("typescript")
 	host := strings.TrimPrefix(p.npm(), "http:")
 	files[".npmrc"] = "registry=" + p.npm() + "\n" + host + ":_authToken=${NPM_TOKEN}\naudit=false\nfund=false\nupdate-notifier=false\n"
 	lock := map[string]any{}
-	p.s.must(json.Unmarshal([]byte(files["package-lock.json"]), &lock))
+	p.s.Must(json.Unmarshal([]byte(files["package-lock.json"]), &lock))
 	for where, entry := range lock["packages"].(map[string]any) {
 		if where == "" {
 			continue
@@ -138,7 +138,7 @@ func (p *packages) typescript() map[string]string {
 		locked["resolved"] = fmt.Sprintf("%s%s/-/%s-%s.tgz", p.npm(), name, path.Base(name), locked["version"])
 	}
 	text, err := json.MarshalIndent(lock, "", "  ")
-	p.s.must(err)
+	p.s.Must(err)
 	files["package-lock.json"] = string(text)
 	return files
 }

@@ -34,8 +34,8 @@ func speak(t *testing.T, name string) *language {
 	t.Helper()
 	s := begin(t, name)
 	l := &language{story: s, host: s.gitHost(), packages: s.startPackages(), repository: "team/" + name, pod: s.Pod(name)}
-	s.must(l.host.Create(l.repository))
-	s.must(s.Client.Create(s.ctx, &corev1.Secret{
+	s.Must(l.host.Create(l.repository))
+	s.Must(s.Client.Create(s.Ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "git"},
 		StringData: map[string]string{
 			"ca": l.host.CA, "token": sourceToken, "key": l.host.SSH.Encrypted, "passphrase": l.host.SSH.Passphrase, "hosts": l.host.SSH.KnownHosts,
@@ -46,80 +46,80 @@ func speak(t *testing.T, name string) *language {
 
 // push commits files of the program.
 func (l *language) push(branch string, files map[string]string) {
-	l.t.Helper()
+	l.T.Helper()
 	changes := gitserver.Files{}
 	for name, text := range files {
 		changes["infra/"+name] = gitserver.Text(text)
 	}
 	var err error
 	l.commit, err = l.host.Commit(l.repository, branch, changes)
-	l.must(err)
+	l.Must(err)
 }
 
 // untilRun waits until the newest commit was run, once.
 func (l *language) untilRun() {
-	l.t.Helper()
+	l.T.Helper()
 	began := time.Now()
-	ctx, cancel := context.WithTimeoutCause(l.ctx, installPatience, errors.New("not in "+installPatience.String()))
+	ctx, cancel := context.WithTimeoutCause(l.Ctx, installPatience, errors.New("not in "+installPatience.String()))
 	defer cancel()
-	l.must(l.Until(ctx, l.stack, "to be Ready with commit "+l.commit, func() bool {
+	l.Must(l.Until(ctx, l.stack, "to be Ready with commit "+l.commit, func() bool {
 		last := l.stack.Status.LastUpdate
 		return last != nil && last.LastSuccessfulCommit == l.commit && stage.Ready(l.stack)
 	}))
 	l.updates++
 	l.story.updates(l.stack.Name, l.updates)
-	l.t.Logf("commit %.7s was run after %s; the registries had %d requests", l.commit, time.Since(began).Round(100*time.Millisecond), len(l.packages.requests()))
+	l.T.Logf("commit %.7s was run after %s; the registries had %d requests", l.commit, time.Since(began).Round(100*time.Millisecond), len(l.packages.requests()))
 }
 
 // wantInstalls checks how often the pod that runs now installed dependencies.
 func (l *language) wantInstalls(want int) {
-	l.t.Helper()
-	log, err := l.Log(l.ctx, l.pod, stage.PulumiContainer, 0)
-	l.must(err)
+	l.T.Helper()
+	log, err := l.Log(l.Ctx, l.pod, stage.PulumiContainer, 0)
+	l.Must(err)
 	if n := strings.Count(log, "command=install"); n != want {
-		l.t.Errorf("the pod installed dependencies %d times, want %d:\n%s", n, want, log)
+		l.T.Errorf("the pod installed dependencies %d times, want %d:\n%s", n, want, log)
 	}
 }
 
 // wantOutput checks an output, as JSON.
 func (l *language) wantOutput(name, want string) {
-	l.t.Helper()
+	l.T.Helper()
 	if got := output(l.stack, name); got != want {
-		l.t.Errorf("the output %s is %s, want %s", name, got, want)
+		l.T.Errorf("the output %s is %s, want %s", name, got, want)
 	}
 }
 
 // goesOn tells how the story of a program goes on that runs: another commit runs once and installs nothing, another pod
 // downloads nothing, and a Stack that goes takes everything along.
 func (l *language) goesOn(changed map[string]string) {
-	l.t.Helper()
+	l.T.Helper()
 	l.wantInstalls(1)
 	asked := len(l.packages.requests())
 	if asked == 0 {
-		l.t.Error("the registries were not asked for anything")
+		l.T.Error("the registries were not asked for anything")
 	}
 	l.push("main", changed)
 	l.untilRun()
 	l.wantInstalls(1)
 	l.wantOutput("greeting", `"hello again from `+l.stack.Name+`"`)
 
-	l.must(l.Client.Get(l.ctx, client.ObjectKeyFromObject(l.pod), l.pod))
-	l.must(l.Kill(l.ctx, l.pod))
+	l.Must(l.Client.Get(l.Ctx, client.ObjectKeyFromObject(l.pod), l.pod))
+	l.Must(l.Kill(l.Ctx, l.pod))
 	l.request(l.stack, "in another pod")
 	l.updates++
 	l.wantInstalls(1)
 	if more := l.packages.requests()[asked:]; len(more) > 0 {
-		l.t.Errorf("another commit and another pod made %d requests, such as %q", len(more), more[0])
+		l.T.Errorf("another commit and another pod made %d requests, such as %q", len(more), more[0])
 	}
 
-	l.must(l.Client.Delete(l.ctx, l.stack))
-	l.untilGone(l.stack, "to be gone when it is destroyed")
+	l.Must(l.Client.Delete(l.Ctx, l.stack))
+	l.AwaitGone(l.stack, "to be gone when it is destroyed")
 }
 
 func TestTypeScriptOverHTTPS(t *testing.T) {
 	t.Parallel()
 	l := speak(t, "typescript")
-	l.must(l.host.Protect(l.repository, gitserver.Auth{Username: "git", Password: sourceToken}))
+	l.Must(l.host.Protect(l.repository, gitserver.Auth{Username: "git", Password: sourceToken}))
 	files := l.packages.typescript()
 	l.push("main", files)
 	main := l.commit
@@ -140,15 +140,15 @@ spec:
     secret: {type: Secret, secret: {name: npm, key: token}}
 `
 	broken := l.story.stack("broken", "", onLanguages, overlay, `{spec: {branch: broken}}`)
-	l.until(broken, "to tell what npm says of its lock file", func() bool {
+	l.Await(broken, "to tell what npm says of its lock file", func() bool {
 		last := broken.Status.LastUpdate
 		return last != nil && last.LastAttemptedCommit == l.commit && strings.Contains(last.Message, "code EINTEGRITY")
 	})
 	if strings.Contains(broken.Status.LastUpdate.Message, npmToken) {
 		t.Errorf("the message has the token: %s", broken.Status.LastUpdate.Message)
 	}
-	l.must(l.Client.Delete(l.ctx, broken))
-	l.untilGone(broken, "to be gone though it cannot be installed")
+	l.Must(l.Client.Delete(l.Ctx, broken))
+	l.AwaitGone(broken, "to be gone though it cannot be installed")
 
 	l.commit = main
 	l.stack = l.story.stack("typescript", "", onLanguages, overlay)
@@ -204,7 +204,7 @@ spec:
 	l.push("missing", map[string]string{"Pulumi.yaml": strings.ReplaceAll(files["Pulumi.yaml"], "resources:\n",
 		"resources:\n  thing: {type: \"nobody:index:Thing\", options: {version: 1.2.3, pluginDownloadURL: \""+l.packages.npm()+"\"}}\n")})
 	missing := l.story.stack("missing", "", onLanguages, overlay, `{spec: {branch: missing}}`)
-	l.until(missing, "to name the plugin", func() bool {
+	l.Await(missing, "to name the plugin", func() bool {
 		last := missing.Status.LastUpdate
 		return last != nil && last.LastAttemptedCommit == l.commit && strings.Contains(last.Message, "'pulumi-resource-nobody' at version v1.2.3")
 	})
@@ -213,8 +213,8 @@ spec:
 	l.untilRun()
 	l.wantOutput("greeting", `"hello again from yaml"`)
 	l.wantInstalls(0)
-	l.must(l.Client.Delete(l.ctx, l.stack))
-	l.untilGone(l.stack, "to be gone when it is destroyed")
+	l.Must(l.Client.Delete(l.Ctx, l.stack))
+	l.AwaitGone(l.stack, "to be gone when it is destroyed")
 }
 
 // sourceToken is what the git host wants to see over HTTPS.

@@ -14,27 +14,27 @@ import (
 // heals kills a pod in the middle of an update, and waits until the Stack is Ready by itself, with an event that tells of
 // what was healed. It answers the pod that was killed.
 func (s *story) heals(name string, overlays ...string) *corev1.Pod {
-	s.t.Helper()
+	s.T.Helper()
 	s.program("long", long)
 	stack := s.stack(name, "long", append([]string{onImage}, overlays...)...)
 	update := s.current(stack)
-	s.until(update, "to report that it creates the resource", func() bool {
+	s.Await(update, "to report that it creates the resource", func() bool {
 		return update.Status.Progress != nil && strings.Contains(update.Status.Progress.Step, "testing:index:Sleep")
 	})
 	pod := s.Pod(name)
-	s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(pod), pod))
-	s.must(stage.MurderAll(pod))
-	s.must(client.IgnoreNotFound(s.Kill(s.ctx, pod)))
-	s.until(update, "to have failed with its pod", func() bool {
+	s.Must(s.Client.Get(s.Ctx, client.ObjectKeyFromObject(pod), pod))
+	s.Must(stage.MurderAll(pod))
+	s.Must(client.IgnoreNotFound(s.Kill(s.Ctx, pod)))
+	s.Await(update, "to have failed with its pod", func() bool {
 		return stage.Condition(update.Status.Conditions, "Failed").Reason == "Aborted"
 	})
-	s.untilReady(stack)
+	s.AwaitReady(stack)
 	healed := s.event(stack, pulumiv1.EventStackLockHealed)
 	if last := stack.Status.LastUpdate; healed == "" || !strings.Contains(last.Message, healed) {
-		s.t.Errorf("the Stack has %q on record, the event says %q", last.Message, healed)
+		s.T.Errorf("the Stack has %q on record, the event says %q", last.Message, healed)
 	}
 	if updates := s.updates(name, 2); newest(updates).Status.Healed == "" {
-		s.t.Errorf("the Update does not say what it healed: %+v", newest(updates).Status)
+		s.T.Errorf("the Update does not say what it healed: %+v", newest(updates).Status)
 	}
 	return pod
 }
@@ -47,11 +47,11 @@ func TestTheLockOfAKilledPodHeals(t *testing.T) {
 		t.Fatal("the pod had no host name of its own")
 	}
 	stack := s.Stack("healed")
-	s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(stack), stack))
+	s.Must(s.Client.Get(s.Ctx, client.ObjectKeyFromObject(stack), stack))
 	if !strings.Contains(stack.Status.LastUpdate.Message, "@"+killed.Spec.Hostname+" (pid ") {
 		t.Errorf("it is not said that the lock was that of %s: %q", killed.Spec.Hostname, stack.Status.LastUpdate.Message)
 	}
-	if left, err := s.Shell(s.ctx, "healed", "find /state/.pulumi/locks -type f"); err != nil || strings.TrimSpace(left) != "" {
+	if left, err := s.Shell(s.Ctx, "healed", "find /state/.pulumi/locks -type f"); err != nil || strings.TrimSpace(left) != "" {
 		t.Errorf("locks are left: %q, %v", left, err)
 	}
 }
@@ -77,22 +77,22 @@ func TestAForeignLockIsWaitedFor(t *testing.T) {
 	s := begin(t, "foreign")
 	s.program("greeting", greeting)
 	stack := s.stack("foreign", "greeting", onImage, `{spec: {retryOnUpdateConflict: true}}`)
-	s.untilReady(stack)
+	s.AwaitReady(stack)
 	const lock = "/state/.pulumi/locks/organization/greeting/foreign/somebody.json"
-	_, err := s.Shell(s.ctx, "foreign", `mkdir -p $(dirname `+lock+`) && echo '{"pid":7,"username":"alice","hostname":"laptop","timestamp":"2026-01-01T00:00:00Z"}' > `+lock)
-	s.must(err)
-	s.must(s.Annotate(s.ctx, stack, pulumiv1.AnnotationReconciliationRequest, new("locked")))
-	s.until(stack, "to say who holds the lock", func() bool {
+	_, err := s.Shell(s.Ctx, "foreign", `mkdir -p $(dirname `+lock+`) && echo '{"pid":7,"username":"alice","hostname":"laptop","timestamp":"2026-01-01T00:00:00Z"}' > `+lock)
+	s.Must(err)
+	s.Must(s.Annotate(s.Ctx, stack, pulumiv1.AnnotationReconciliationRequest, new("locked")))
+	s.Await(stack, "to say who holds the lock", func() bool {
 		waits := stage.Condition(stack.Status.Conditions, "Reconciling")
 		return waits.Reason == pulumiv1.ReasonUpdateConflict && strings.Contains(waits.Message, "alice@laptop (pid 7) since 2026-01-01T00:00:00Z")
 	})
-	s.until(stack, "to have tried twice", func() bool { return stack.Status.LastUpdate.Failures >= 2 })
+	s.Await(stack, "to have tried twice", func() bool { return stack.Status.LastUpdate.Failures >= 2 })
 	if stack.Status.LastUpdate.Attempts != 0 {
 		t.Errorf("%d attempts are counted", stack.Status.LastUpdate.Attempts)
 	}
-	_, err = s.Shell(s.ctx, "foreign", "rm "+lock)
-	s.must(err) // it is there still
-	s.until(stack, "to go on when the lock is gone", func() bool {
+	_, err = s.Shell(s.Ctx, "foreign", "rm "+lock)
+	s.Must(err) // it is there still
+	s.Await(stack, "to go on when the lock is gone", func() bool {
 		return stage.Ready(stack) && stack.Status.LastUpdate.ReconcileRequest == "locked"
 	})
 }

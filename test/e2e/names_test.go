@@ -26,7 +26,7 @@ func TestLongNames(t *testing.T) {
 		stacks = append(stacks, s.stack(name, "greeting", "spec: {stack: s"+string(rune('0'+i))+", destroyOnFinalize: true}"))
 	}
 	for i, stack := range stacks {
-		s.untilReady(stack)
+		s.AwaitReady(stack)
 		if got := output(stack, "greeting"); got != `"hello"` {
 			t.Errorf("%s: the output is %s", names[i], got)
 		}
@@ -35,17 +35,17 @@ func TestLongNames(t *testing.T) {
 			t.Errorf("%s: the outputs are in %q, want %q", names[i], update.Status.Outputs, secret)
 		}
 		pod := s.Pod(pulumiv1.WorkspaceName(names[i]))
-		s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(pod), pod))
-		host, err := s.Exec(s.ctx, pod, stage.PulumiContainer, "sh", "-c", "cat /etc/hostname")
+		s.Must(s.Client.Get(s.Ctx, client.ObjectKeyFromObject(pod), pod))
+		host, err := s.Exec(s.Ctx, pod, stage.PulumiContainer, "sh", "-c", "cat /etc/hostname")
 		if host = strings.TrimSpace(host); err != nil || host == "" || host != pod.Spec.Hostname {
 			t.Errorf("%s: the host is %q (%v), want %q", names[i], host, err, pod.Spec.Hostname)
 		}
 	}
 	for i, stack := range stacks {
-		if err := s.Client.Delete(s.ctx, stack); err != nil {
+		if err := s.Client.Delete(s.Ctx, stack); err != nil {
 			t.Fatal(err)
 		}
-		s.untilGone(stack, "to be destroyed and gone")
-		s.untilGone(s.Workspace(pulumiv1.WorkspaceName(names[i])), "to be gone with its Stack")
+		s.AwaitGone(stack, "to be destroyed and gone")
+		s.AwaitGone(s.Workspace(pulumiv1.WorkspaceName(names[i])), "to be gone with its Stack")
 	}
 }

@@ -37,7 +37,7 @@ func TestOutageOfAProviderPasses(t *testing.T) {
 	s := begin(t, "outage")
 	s.program("bucket", outage)
 	stack := s.stack("outage", "bucket", onImage, impatient)
-	s.until(stack, "to have failed more often than a program may", func() bool {
+	s.Await(stack, "to have failed more often than a program may", func() bool {
 		last := stack.Status.LastUpdate
 		if stalled := stage.Condition(stack.Status.Conditions, autov1alpha1.ConditionTypeStalled); stalled.Status == metav1.ConditionTrue {
 			t.Fatalf("it stalls: %s: %s", stalled.Reason, stalled.Message)
@@ -56,10 +56,10 @@ func TestOutageOfAProviderPasses(t *testing.T) {
 	}
 
 	t.Log("it recovers by itself when the outage is over")
-	s.must(s.Client.Create(s.ctx, &corev1.ConfigMap{
+	s.Must(s.Client.Create(s.Ctx, &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "outage"}, Data: map[string]string{"over": ""},
 	}))
-	s.untilReady(stack)
+	s.AwaitReady(stack)
 	if last := stack.Status.LastUpdate; last.State != pulumiv1.SucceededStackState || last.Failures != 0 || output(stack, "made") == "" {
 		t.Errorf("after the recovery: %+v, outputs %v", last, stack.Status.Outputs)
 	}

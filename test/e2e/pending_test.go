@@ -24,12 +24,12 @@ func TestPendingOperationsHeal(t *testing.T) {
 	t.Parallel()
 	s := begin(t, "pending")
 	before := s.inTheMiddle("pending")
-	s.must(stage.MurderAll(before.pod))
-	s.must(s.Client.Delete(s.ctx, before.pod, client.GracePeriodSeconds(0)))
+	s.Must(stage.MurderAll(before.pod))
+	s.Must(s.Client.Delete(s.Ctx, before.pod, client.GracePeriodSeconds(0)))
 
 	stack := s.Stack("pending")
-	s.until(stack, "to know that its update was interrupted", func() bool { return stack.Status.InterruptedUpdate == before.update.Name })
-	s.untilReady(stack)
+	s.Await(stack, "to know that its update was interrupted", func() bool { return stack.Status.InterruptedUpdate == before.update.Name })
+	s.AwaitReady(stack)
 	if stack.Status.InterruptedUpdate != "" {
 		t.Errorf("the update of %s is still taken for the cause of pending operations", stack.Status.InterruptedUpdate)
 	}
@@ -48,31 +48,31 @@ func TestPendingOperationsHeal(t *testing.T) {
 		}
 	}
 	secret := &corev1.Secret{}
-	s.must(s.Client.Get(s.ctx, s.Key(met.Snapshot), secret))
+	s.Must(s.Client.Get(s.Ctx, s.Key(met.Snapshot), secret))
 	if text := s.unpacked(secret.Data["deployment.json.gz"]); !strings.Contains(text, `"pending_operations"`) || !strings.Contains(text, interruptedURN) {
 		t.Errorf("the snapshot is %.300s", text)
 	}
 
 	t.Log("the state has nothing pending, and the resource once")
-	state, err := s.Shell(s.ctx, "pending", "cat /state/.pulumi/stacks/long/pending.json")
-	s.must(err)
+	state, err := s.Shell(s.Ctx, "pending", "cat /state/.pulumi/stacks/long/pending.json")
+	s.Must(err)
 	if strings.Contains(state, `"creating"`) || strings.Count(state, `"urn":"`+interruptedURN+`"`)+strings.Count(state, `"urn": "`+interruptedURN+`"`) != 1 {
 		t.Errorf("the state is %s", state)
 	}
 	if updates := s.updates("pending", 2); len(updates) != 2 {
 		t.Errorf("%d updates, want the interrupted one and the one after it", len(updates))
 	}
-	s.must(s.Client.Delete(s.ctx, stack))
-	s.untilGone(stack, "to be gone")
-	s.untilGone(secret, "to go with its Stack")
+	s.Must(s.Client.Delete(s.Ctx, stack))
+	s.AwaitGone(stack, "to be gone")
+	s.AwaitGone(secret, "to go with its Stack")
 }
 
 // unpacked is a text that was compressed.
 func (s *story) unpacked(data []byte) string {
-	s.t.Helper()
+	s.T.Helper()
 	reader, err := gzip.NewReader(bytes.NewReader(data))
-	s.must(err)
+	s.Must(err)
 	text, err := io.ReadAll(reader)
-	s.must(err)
+	s.Must(err)
 	return string(text)
 }

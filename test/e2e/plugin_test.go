@@ -22,20 +22,20 @@ outputs:
 
 // plugin runs kubectl gantry in the story's namespace, which has to exit with a code and to say all that is wanted.
 func (s *story) plugin(code int, args string, wanted ...string) string {
-	s.t.Helper()
+	s.T.Helper()
 	var stdout, stderr bytes.Buffer
-	cmd := exec.CommandContext(s.ctx, "kubectl", append([]string{"gantry", "-n", s.Name}, strings.Fields(args)...)...)
+	cmd := exec.CommandContext(s.Ctx, "kubectl", append([]string{"gantry", "-n", s.Name}, strings.Fields(args)...)...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	var exit *exec.ExitError
 	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	if got := cmd.ProcessState.ExitCode(); got != code {
-		s.t.Errorf("kubectl gantry %s: exit code %d, want %d:\n%s%s", args, got, code, stdout.String(), stderr.String())
+		s.T.Errorf("kubectl gantry %s: exit code %d, want %d:\n%s%s", args, got, code, stdout.String(), stderr.String())
 	}
 	for _, want := range wanted {
 		if !strings.Contains(stdout.String()+stderr.String(), want) {
-			s.t.Errorf("kubectl gantry %s does not say %q, but:\n%s%s", args, want, stdout.String(), stderr.String())
+			s.T.Errorf("kubectl gantry %s does not say %q, but:\n%s%s", args, want, stdout.String(), stderr.String())
 		}
 	}
 	return stdout.String()
@@ -50,7 +50,7 @@ func TestPlugin(t *testing.T) {
 	if log := s.plugin(0, "logs web -f --timeout 3m", "Updating", "testing:index:Sleep first", "✔ up web-"); strings.Contains(log, hidden) {
 		t.Error("a secret is in the log")
 	}
-	s.untilReady(stack)
+	s.AwaitReady(stack)
 	s.plugin(0, "get web", "Ready", "up succeeded")
 	s.plugin(0, "why web", "upToDate: there is no reason to run now")
 	if masked := s.plugin(0, "outputs web", "[secret]", "first"); strings.Contains(masked, hidden) {
@@ -66,11 +66,11 @@ func TestPlugin(t *testing.T) {
 
 	t.Log("it ends what runs, and nothing runs after that")
 	s.program("shopped", strings.NewReplacer("seconds: 4, label: first", "seconds: 60, label: slow").Replace(shopped))
-	s.until(stack, "to run the slow program", func() bool {
+	s.Await(stack, "to run the slow program", func() bool {
 		return stack.Status.CurrentUpdate != nil && strings.Contains(stack.Status.LastUpdate.Message, "testing:index:Sleep")
 	})
 	s.plugin(0, "cancel web --wait --timeout 1m", "is asked to end", "has ended")
-	s.until(stack, "to be stalled", func() bool {
+	s.Await(stack, "to be stalled", func() bool {
 		return stage.Condition(stack.Status.Conditions, "Stalled").Reason == pulumiv1.ReasonUpdateCanceled
 	})
 	s.plugin(0, "why web", "Stalled: UpdateCanceled")
@@ -83,7 +83,7 @@ func TestPlugin(t *testing.T) {
 func TestPluginDoctor(t *testing.T) {
 	t.Parallel()
 	s := begin(t, "doctor")
-	out, err := exec.CommandContext(s.ctx, "kubectl", "gantry", "-n", s.Name, "doctor").CombinedOutput()
+	out, err := exec.CommandContext(s.Ctx, "kubectl", "gantry", "-n", s.Name, "doctor").CombinedOutput()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}

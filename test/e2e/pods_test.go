@@ -26,16 +26,16 @@ func TestPodsComeAndGo(t *testing.T) {
 	s := begin(t, "idle")
 	s.program("greeting", greeting)
 	stack := s.stack("idle", "greeting", `{spec: {workspaceTemplate: {spec: {idleTimeout: "10s"}}}}`)
-	s.untilReady(stack)
+	s.AwaitReady(stack)
 	first := s.goesToSleep("idle", s.updates("idle", 1)[0])
 
 	t.Log("asleep, the Workspace and the Stack are Ready")
 	workspace := s.Workspace("idle")
-	s.until(workspace, "to be Ready and without a pod", func() bool {
+	s.Await(workspace, "to be Ready and without a pod", func() bool {
 		ready := stage.Condition(workspace.Status.Conditions, autov1alpha1.ConditionTypeReady)
 		return ready.Status == metav1.ConditionTrue && workspace.Status.PodName == ""
 	})
-	s.must(s.Client.Get(s.ctx, s.Key("idle"), stack))
+	s.Must(s.Client.Get(s.Ctx, s.Key("idle"), stack))
 	if !stage.Ready(stack) {
 		t.Errorf("the Stack is not Ready when its pod sleeps: %+v", stack.Status.Conditions)
 	}
@@ -50,19 +50,19 @@ func TestPodsComeAndGo(t *testing.T) {
 
 // goesToSleep waits until the Workspace's pod is removed and checks when that was.
 func (s *story) goesToSleep(name string, last autov1alpha1.Update) types.UID {
-	s.t.Helper()
+	s.T.Helper()
 	pod := s.Pod(name)
-	s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(pod), pod))
+	s.Must(s.Client.Get(s.Ctx, client.ObjectKeyFromObject(pod), pod))
 	uid := pod.UID
-	s.until(pod, "to be removed", func() bool { return pod.DeletionTimestamp != nil })
+	s.Await(pod, "to be removed", func() bool { return pod.DeletionTimestamp != nil })
 	removed := pod.DeletionTimestamp.Add(-time.Duration(*pod.DeletionGracePeriodSeconds) * time.Second)
-	s.untilGone(pod, "to be gone")
+	s.AwaitGone(pod, "to be gone")
 	if pod.UID != uid {
-		s.t.Errorf("the pod was replaced in between")
+		s.T.Errorf("the pod was replaced in between")
 	}
 	// Times in objects are whole seconds.
 	if warm := removed.Sub(last.Status.EndTime.Time); warm < idle-time.Second || warm > idle+idleSlack {
-		s.t.Errorf("the pod was kept for %s, want %s", warm, idle)
+		s.T.Errorf("the pod was kept for %s, want %s", warm, idle)
 	}
 	return uid
 }
@@ -107,18 +107,18 @@ func TestWorkspaceTemplateIsMerged(t *testing.T) {
 	t.Parallel()
 	s := begin(t, "template")
 	s.program("greeting", greeting)
-	s.untilReady(s.stack("merged", "greeting", onImage, template))
+	s.AwaitReady(s.stack("merged", "greeting", onImage, template))
 
 	workspace, pod := s.Workspace("merged"), s.Pod("merged")
-	s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(workspace), workspace))
-	s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(pod), pod))
+	s.Must(s.Client.Get(s.Ctx, client.ObjectKeyFromObject(workspace), workspace))
+	s.Must(s.Client.Get(s.Ctx, client.ObjectKeyFromObject(pod), pod))
 	if workspace.Labels["team"] != "blue" || pod.Labels["team"] != "blue" || pod.Annotations["note"] != "kept" {
 		t.Errorf("labels and annotations: Workspace %v, pod %v %v", workspace.Labels, pod.Labels, pod.Annotations)
 	}
 	if pod.Labels[autov1alpha1.LabelWorkspaceName] != "merged" {
 		t.Errorf("the pod lost its own labels: %v", pod.Labels)
 	}
-	s.until(pod, "to run both containers", func() bool {
+	s.Await(pod, "to run both containers", func() bool {
 		up := 0
 		for _, status := range pod.Status.ContainerStatuses {
 			if status.State.Running != nil {
@@ -127,8 +127,8 @@ func TestWorkspaceTemplateIsMerged(t *testing.T) {
 		}
 		return up == 2
 	})
-	seen, err := s.Shell(s.ctx, "merged", "echo $STORY && cat /scratch/sidecar")
-	s.must(err)
+	seen, err := s.Shell(s.Ctx, "merged", "echo $STORY && cat /scratch/sidecar")
+	s.Must(err)
 	if seen != "told\nbeside\n" {
 		t.Errorf("the pulumi container sees %q", seen)
 	}
@@ -138,9 +138,9 @@ func TestPodsFitTheRestrictedStandard(t *testing.T) {
 	t.Parallel()
 	s := begin(t, "restricted")
 	s.program("greeting", greeting)
-	s.untilReady(s.stack("restricted", "greeting"))
-	who, err := s.Shell(s.ctx, "restricted", "id -u && grep -E '^(NoNewPrivs|Seccomp|CapEff):' /proc/self/status | tr -d '\\t'")
-	s.must(err)
+	s.AwaitReady(s.stack("restricted", "greeting"))
+	who, err := s.Shell(s.Ctx, "restricted", "id -u && grep -E '^(NoNewPrivs|Seccomp|CapEff):' /proc/self/status | tr -d '\\t'")
+	s.Must(err)
 	var uid, capabilities, noNew, seccomp string
 	if _, err := fmt.Sscan(who, &uid, &capabilities, &noNew, &seccomp); err != nil {
 		t.Fatalf("%q: %v", who, err)
@@ -152,7 +152,7 @@ func TestPodsFitTheRestrictedStandard(t *testing.T) {
 	root := s.handMade("root", nil).DeepCopy()
 	root.ObjectMeta = metav1.ObjectMeta{Namespace: s.Name, Name: "rooted"}
 	root.Spec.SecurityContext = &corev1.PodSecurityContext{}
-	if err := s.Client.Create(s.ctx, root); !apierrors.IsForbidden(err) {
+	if err := s.Client.Create(s.Ctx, root); !apierrors.IsForbidden(err) {
 		t.Errorf("the namespace does not enforce the standard: %v", err)
 	}
 }

@@ -33,23 +33,23 @@ func TestProgressIsShown(t *testing.T) {
 	s.program("steps", steps("one"))
 	stack := s.stack("progress", "steps", onImage)
 	update := s.current(stack)
-	s.until(update, "to have done the first resource and to name the second", func() bool {
+	s.Await(update, "to have done the first resource and to name the second", func() bool {
 		progress := update.Status.Progress
 		return progress != nil && progress.Done >= 1 && strings.Contains(progress.Step, "testing:index:Sleep second")
 	})
-	s.until(stack, "to say the same", func() bool { return says(stack, []string{"testing:index:Sleep second"}) })
-	s.untilReady(stack)
+	s.Await(stack, "to say the same", func() bool { return says(stack, []string{"testing:index:Sleep second"}) })
+	s.AwaitReady(stack)
 	if stack.Status.LastUpdate.Message != "" {
 		t.Errorf("lastUpdate says %q after a success", stack.Status.LastUpdate.Message)
 	}
 
 	t.Log("the next update shows its progress in lastUpdate's message, too")
 	s.program("steps", steps("two"))
-	s.until(stack, "to say what it does", func() bool {
+	s.Await(stack, "to say what it does", func() bool {
 		return strings.Contains(stack.Status.LastUpdate.Message, "testing:index:Sleep")
 	})
 	name := stack.Status.LastUpdate.Name
-	s.until(stack, "to be Ready again", func() bool { return stack.Status.LastUpdate.Name != name && stage.Ready(stack) })
+	s.Await(stack, "to be Ready again", func() bool { return stack.Status.LastUpdate.Name != name && stage.Ready(stack) })
 	if stack.Status.LastUpdate.Message != "" {
 		t.Errorf("lastUpdate says %q after a success", stack.Status.LastUpdate.Message)
 	}
@@ -62,21 +62,21 @@ func TestUpdateDeletedInTheMiddle(t *testing.T) {
 	stack := s.Stack("cancel")
 	s.program("long", strings.ReplaceAll(long, "seconds: 20", "seconds: 0"))
 	began := time.Now()
-	s.must(s.Client.Delete(s.ctx, before.update))
-	s.untilGone(before.update, "to be canceled and gone")
+	s.Must(s.Client.Delete(s.Ctx, before.update))
+	s.AwaitGone(before.update, "to be canceled and gone")
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("it took %s: the operation was not canceled", took)
 	}
 
 	t.Log("it ended in good order: the next update finds no lock and creates the resource once")
-	s.until(stack, "to be Ready with the quicker Program", func() bool { return stage.Ready(stack) })
-	lines, err := s.Shell(s.ctx, "cancel", "cat /state/created")
-	s.must(err)
+	s.Await(stack, "to be Ready with the quicker Program", func() bool { return stage.Ready(stack) })
+	lines, err := s.Shell(s.Ctx, "cancel", "cat /state/created")
+	s.Must(err)
 	if lines != "create slow\n" {
 		t.Errorf("created as often as this has lines, want one:\n%s", lines)
 	}
 	pod := s.Pod("cancel")
-	s.must(s.Client.Get(s.ctx, s.Key(pod.Name), pod))
+	s.Must(s.Client.Get(s.Ctx, s.Key(pod.Name), pod))
 	if pod.UID != before.pod.UID {
 		t.Error("the pod was replaced")
 	}
@@ -87,15 +87,15 @@ func TestStackDeletedInTheMiddle(t *testing.T) {
 	s := begin(t, "leave")
 	before := s.inTheMiddle("leave")
 	stack := s.Stack("leave")
-	s.must(s.Client.Get(s.ctx, s.Key("leave"), stack))
-	s.must(s.Patch(s.ctx, stack, `{spec: {destroyOnFinalize: true}}`))
+	s.Must(s.Client.Get(s.Ctx, s.Key("leave"), stack))
+	s.Must(s.Patch(s.Ctx, stack, `{spec: {destroyOnFinalize: true}}`))
 	began := time.Now()
-	s.must(s.Client.Delete(s.ctx, stack))
-	s.untilGone(before.update, "to be canceled and gone")
+	s.Must(s.Client.Delete(s.Ctx, stack))
+	s.AwaitGone(before.update, "to be canceled and gone")
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("it took %s: the operation was not canceled", took)
 	}
-	s.untilGone(stack, "to be destroyed and gone")
+	s.AwaitGone(stack, "to be destroyed and gone")
 	s.event(stack, pulumiv1.EventStackDestroyed)
 }
 
@@ -104,12 +104,12 @@ func TestReclaimedWorkspace(t *testing.T) {
 	s := begin(t, "reclaim")
 	s.program("greeting", greeting)
 	stack := s.stack("reclaim", "greeting", `{spec: {workspaceReclaimPolicy: Delete}}`)
-	s.untilReady(stack)
+	s.AwaitReady(stack)
 	s.event(stack, pulumiv1.EventWorkspaceDeleted)
-	s.untilGone(s.Workspace("reclaim"), "to be reclaimed")
-	s.untilGone(s.Pod("reclaim"), "to be gone with its Workspace")
+	s.AwaitGone(s.Workspace("reclaim"), "to be reclaimed")
+	s.AwaitGone(s.Pod("reclaim"), "to be gone with its Workspace")
 	s.request(stack, "again")
-	s.untilGone(s.Workspace("reclaim"), "to be reclaimed again")
+	s.AwaitGone(s.Workspace("reclaim"), "to be reclaimed again")
 	if output(stack, "greeting") != `"hello"` {
 		t.Errorf("greeting is %s", output(stack, "greeting"))
 	}
@@ -121,21 +121,21 @@ func TestNoKubeconfig(t *testing.T) {
 	s.mayManageConfigMaps()
 	s.program("settings", settings)
 	stack := s.stack("ambient", "settings", onImage, `{spec: {kubeconfig: {type: None}}}`)
-	s.untilReady(stack)
+	s.AwaitReady(stack)
 	made := &corev1.ConfigMap{}
-	s.must(s.Client.Get(s.ctx, s.Key("settings"), made))
+	s.Must(s.Client.Get(s.Ctx, s.Key("settings"), made))
 	if got := s.export("ambient").kubeconfig; got != "" {
 		t.Errorf("the provider got a kubeconfig:\n%s", got)
 	}
 
 	t.Log("from none to the generated one nothing is replaced")
-	s.must(s.Patch(s.ctx, stack, `{spec: {kubeconfig: {type: InCluster}}}`))
-	s.untilReady(stack)
+	s.Must(s.Patch(s.Ctx, stack, `{spec: {kubeconfig: {type: InCluster}}}`))
+	s.AwaitReady(stack)
 	if s.export("ambient").kubeconfig == "" {
 		t.Error("the provider got no kubeconfig")
 	}
 	again := &corev1.ConfigMap{}
-	s.must(s.Client.Get(s.ctx, s.Key("settings"), again))
+	s.Must(s.Client.Get(s.Ctx, s.Key("settings"), again))
 	if again.UID != made.UID {
 		t.Errorf("the ConfigMap was replaced: UID %s became %s", made.UID, again.UID)
 	}

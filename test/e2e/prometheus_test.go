@@ -36,7 +36,7 @@ func TestPrometheus(t *testing.T) {
 	prometheus := s.prometheus()
 	s.program("disk", broken)
 	stack := s.stack("failing", "disk", onImage)
-	s.until(stack, "to have a failed update on record", func() bool {
+	s.Await(stack, "to have a failed update on record", func() bool {
 		return stack.Status.LastUpdate != nil && stack.Status.LastUpdate.State == pulumiv1.FailedStackState
 	})
 	firing := fmt.Sprintf(`ALERTS{alertname="GantryStackFailing", alertstate="firing", namespace=%q, name="failing", severity="warning"}`, s.Name)
@@ -47,7 +47,7 @@ func TestPrometheus(t *testing.T) {
 
 	t.Log("the alert is over when the Stack is mended")
 	s.program("disk", mended)
-	s.untilReady(stack)
+	s.AwaitReady(stack)
 	prometheus.until(firing, 0)
 	prometheus.until(fmt.Sprintf(`time() - gantry_stack_last_success_timestamp_seconds{namespace=%q, name="failing"} < 600`, s.Name), 1)
 
@@ -90,17 +90,17 @@ type prometheus struct {
 
 // prometheus starts one, which ends with the story.
 func (s *story) prometheus() *prometheus {
-	s.t.Helper()
-	leader, err := s.Leader(s.ctx)
-	s.must(err)
-	forwarded, err := s.Forward(s.ctx, leader, 8443)
-	s.must(err)
+	s.T.Helper()
+	leader, err := s.Leader(s.Ctx)
+	s.Must(err)
+	forwarded, err := s.Forward(s.Ctx, leader, 8443)
+	s.Must(err)
 	secret := &corev1.Secret{}
-	s.must(s.Client.Get(s.ctx, client.ObjectKey{Namespace: s.Manager.Namespace, Name: "gantry-hub-tls"}, secret))
+	s.Must(s.Client.Get(s.Ctx, client.ObjectKey{Namespace: s.Manager.Namespace, Name: "gantry-hub-tls"}, secret))
 	rules, err := os.ReadFile("../../config/prometheus/alerts.yaml")
-	s.must(err)
+	s.Must(err)
 
-	folder, address := s.t.TempDir(), freeAddress(s.t)
+	folder, address := s.T.TempDir(), freeAddress(s.T)
 	for name, text := range map[string]string{
 		"token": s.metricsToken(), "ca.crt": string(secret.Data["ca.crt"]),
 		"alerts.yaml": regexp.MustCompile(`(?m)^    for: .*$`).ReplaceAllString(string(rules), "    for: 1s"),
@@ -114,18 +114,18 @@ scrape_configs:
   static_configs: [{targets: [%q]}]
 `, s.Manager.Namespace, forwarded[0]),
 	} {
-		s.must(os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600))
+		s.Must(os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600))
 	}
-	command := exec.CommandContext(s.ctx, "prometheus", "--config.file="+filepath.Join(folder, "prometheus.yaml"), //nolint:gosec // Debian's
+	command := exec.CommandContext(s.Ctx, "prometheus", "--config.file="+filepath.Join(folder, "prometheus.yaml"), //nolint:gosec // Debian's
 		"--storage.tsdb.path="+filepath.Join(folder, "data"), "--web.listen-address="+address, "--log.level=warn")
-	command.Stdout, command.Stderr = s.t.Output(), s.t.Output()
+	command.Stdout, command.Stderr = s.T.Output(), s.T.Output()
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.WaitDelay = 10 * time.Second
-	s.must(command.Start())
-	s.t.Cleanup(func() {
+	s.Must(command.Start())
+	s.T.Cleanup(func() {
 		var exited *exec.ExitError
 		if err := command.Wait(); err != nil && !errors.As(err, &exited) && !errors.Is(err, context.Canceled) {
-			s.t.Errorf("Prometheus ended: %v", err)
+			s.T.Errorf("Prometheus ended: %v", err)
 		}
 	})
 	return &prometheus{s, address}
@@ -133,23 +133,23 @@ scrape_configs:
 
 // metricsToken is a token of a ServiceAccount that may read metrics, by the role that is shipped for that.
 func (s *story) metricsToken() string {
-	s.t.Helper()
+	s.T.Helper()
 	binding := &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: s.Name + "-metrics"},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "gantry-metrics-reader"},
 		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: s.Name, Name: "prometheus"}},
 	}
-	s.must(s.Client.Create(s.ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "prometheus"}}))
-	s.must(s.Client.Create(s.ctx, binding))
-	s.t.Cleanup(func() {
+	s.Must(s.Client.Create(s.Ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "prometheus"}}))
+	s.Must(s.Client.Create(s.Ctx, binding))
+	s.T.Cleanup(func() {
 		ctx, cancel := cleanup()
 		defer cancel()
 		if err := s.Client.Delete(ctx, binding); err != nil {
-			s.t.Errorf("cleaning up: %v", err)
+			s.T.Errorf("cleaning up: %v", err)
 		}
 	})
-	token, err := s.Kube.CoreV1().ServiceAccounts(s.Name).CreateToken(s.ctx, "prometheus", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
-	s.must(err)
+	token, err := s.Kube.CoreV1().ServiceAccounts(s.Name).CreateToken(s.Ctx, "prometheus", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	s.Must(err)
 	return token.Status.Token
 }
 
@@ -166,7 +166,7 @@ func freeAddress(t *testing.T) string {
 
 // until waits until a query has as many series as wanted.
 func (p *prometheus) until(query string, want int) {
-	p.s.t.Helper()
+	p.s.T.Helper()
 	var got string
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(500 * time.Millisecond) { // scrapes are no events
 		var answer struct {
@@ -180,21 +180,21 @@ func (p *prometheus) until(query string, want int) {
 		}
 		got = fmt.Sprintf("%d series: %s, error %v", len(answer.Data.Result), answer.Data.Result, err)
 	}
-	p.s.t.Fatalf("%s has %s; want %d", query, got, want)
+	p.s.T.Fatalf("%s has %s; want %d", query, got, want)
 }
 
 // names are those of all metrics that were collected.
 func (p *prometheus) names() []string {
-	p.s.t.Helper()
+	p.s.T.Helper()
 	var answer struct {
 		Data []string `json:"data"`
 	}
-	p.s.must(p.get("/api/v1/label/__name__/values", &answer))
+	p.s.Must(p.get("/api/v1/label/__name__/values", &answer))
 	return answer.Data
 }
 
 func (p *prometheus) get(path string, answer any) error {
-	request, err := http.NewRequestWithContext(p.s.ctx, http.MethodGet, "http://"+p.address+path, nil)
+	request, err := http.NewRequestWithContext(p.s.Ctx, http.MethodGet, "http://"+p.address+path, nil)
 	if err != nil {
 		return err
 	}

@@ -54,23 +54,23 @@ spec:
 
 // boundToken makes a token that counts as long as a Secret of its own is there.
 func (s *story) boundToken(anchor string) string {
-	s.t.Helper()
+	s.T.Helper()
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: anchor}}
-	s.must(s.Client.Create(s.ctx, secret))
+	s.Must(s.Client.Create(s.Ctx, secret))
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
 		BoundObjectRef: &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Secret", Name: anchor, UID: secret.UID},
 	}}
-	request, err := s.Kube.CoreV1().ServiceAccounts(s.Name).CreateToken(s.ctx, "default", request, metav1.CreateOptions{})
-	s.must(err)
+	request, err := s.Kube.CoreV1().ServiceAccounts(s.Name).CreateToken(s.Ctx, "default", request, metav1.CreateOptions{})
+	s.Must(err)
 	return request.Status.Token
 }
 
 // counts tells whether the API server accepts a token.
 func (s *story) counts(token string) bool {
-	s.t.Helper()
+	s.T.Helper()
 	review := &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token}}
-	review, err := s.Kube.AuthenticationV1().TokenReviews().Create(s.ctx, review, metav1.CreateOptions{})
-	s.must(err)
+	review, err := s.Kube.AuthenticationV1().TokenReviews().Create(s.Ctx, review, metav1.CreateOptions{})
+	s.Must(err)
 	return review.Status.Authenticated
 }
 
@@ -79,33 +79,33 @@ func TestRotatedTokenIsPickedUp(t *testing.T) {
 	s := begin(t, "rotate")
 	s.mayManageConfigMaps()
 	root := &corev1.ConfigMap{}
-	s.must(s.Client.Get(s.ctx, s.Key("kube-root-ca.crt"), root))
+	s.Must(s.Client.Get(s.Ctx, s.Key("kube-root-ca.crt"), root))
 	first := s.boundToken("first")
 	credentials := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "credentials"},
 		StringData: map[string]string{"token": first, "ca.crt": root.Data["ca.crt"], "namespace": s.Name},
 	}
-	s.must(s.Client.Create(s.ctx, credentials))
+	s.Must(s.Client.Create(s.Ctx, credentials))
 	s.program("rotating", rotating)
 	stack := s.stack("rotate", "rotating", onImage, ownCredentials)
 	before := s.configMap("before")
-	s.until(before, "to be made with the first token", func() bool { return true })
+	s.Await(before, "to be made with the first token", func() bool { return true })
 
 	second := s.boundToken("second")
 	credentials.StringData = map[string]string{"token": second}
-	s.must(s.Client.Update(s.ctx, credentials))
+	s.Must(s.Client.Update(s.Ctx, credentials))
 	s.untilMounted("rotate", second)
-	s.must(s.Client.Delete(s.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "first"}}))
+	s.Must(s.Client.Delete(s.Ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "first"}}))
 	after := s.configMap("after")
-	if err := s.Client.Get(s.ctx, s.Key("after"), after); !apierrors.IsNotFound(err) {
+	if err := s.Client.Get(s.Ctx, s.Key("after"), after); !apierrors.IsNotFound(err) {
 		t.Fatalf("the second object was made before the token was rotated: %v", err)
 	}
 	after = s.configMap("after")
-	s.until(after, "to be made with the second token", func() bool { return true })
+	s.Await(after, "to be made with the second token", func() bool { return true })
 	if s.counts(first) || !s.counts(second) {
 		t.Errorf("the first token counts: %t, the second: %t", s.counts(first), s.counts(second))
 	}
-	s.untilReady(stack)
+	s.AwaitReady(stack)
 	// The Secret is one that the Stack names, so that the Stack runs once more for it, and only then is Ready.
 	again := s.updates("rotate", 2)
 	if !slices.ContainsFunc(again, func(u autov1alpha1.Update) bool {
@@ -117,16 +117,16 @@ func TestRotatedTokenIsPickedUp(t *testing.T) {
 
 // untilMounted makes kubelet look at a pod and waits until its token is the one that is wanted.
 func (s *story) untilMounted(workspace, token string) {
-	s.t.Helper()
+	s.T.Helper()
 	pod := s.Pod(workspace)
-	s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(pod), pod))
+	s.Must(s.Client.Get(s.Ctx, client.ObjectKeyFromObject(pod), pod))
 	// Kubelet looks at a pod's volumes when the pod changes, or once a minute or so.
 	note := "seen"
-	s.must(s.Annotate(s.ctx, pod, "story.test/look", &note))
-	seen, err := s.Exec(s.ctx, pod, stage.PulumiContainer, "sh", "-c",
+	s.Must(s.Annotate(s.Ctx, pod, "story.test/look", &note))
+	seen, err := s.Exec(s.Ctx, pod, stage.PulumiContainer, "sh", "-c",
 		"i=0; while [ $i -lt 600 ] && ! grep -qF \"$0\" "+tokenPath+"; do i=$((i+1)); sleep 0.1; done; cat "+tokenPath, token[strings.LastIndex(token, ".")+1:])
-	s.must(err)
+	s.Must(err)
 	if seen != token {
-		s.t.Fatal("the pod does not see the second token")
+		s.T.Fatal("the pod does not see the second token")
 	}
 }

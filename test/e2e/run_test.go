@@ -34,7 +34,7 @@ func TestFirstDeploy(t *testing.T) {
 	s := begin(t, "first")
 	s.program("greeting", greeting)
 	stack := s.stack("first", "greeting")
-	s.untilReady(stack)
+	s.AwaitReady(stack)
 
 	if ready := stage.Condition(stack.Status.Conditions, autov1alpha1.ConditionTypeReady); ready.Reason != pulumiv1.ReasonProcessingCompleted {
 		t.Errorf("Ready has the reason %q", ready.Reason)
@@ -58,19 +58,19 @@ func TestFirstDeploy(t *testing.T) {
 }
 
 func checkLastUpdate(s *story, stack *pulumiv1.Stack, update autov1alpha1.Update) {
-	s.t.Helper()
+	s.T.Helper()
 	program := &pulumiv1.Program{}
-	s.must(s.Client.Get(s.ctx, s.Key("greeting"), program))
+	s.Must(s.Client.Get(s.Ctx, s.Key("greeting"), program))
 	if program.Status.Artifact == nil {
-		s.t.Fatal("the Program has no artifact on record")
+		s.T.Fatal("the Program has no artifact on record")
 	}
 	revision := program.Status.Artifact.Revision
 	got := *stack.Status.LastUpdate
 	if got.LastResyncTime.IsZero() {
-		s.t.Error("lastResyncTime is not set")
+		s.T.Error("lastResyncTime is not set")
 	}
 	if len(got.Inputs) != 1 || got.Inputs["Secret/passphrase"] == "" {
-		s.t.Errorf("the inputs on record are %v, want the Secret with the passphrase alone", got.Inputs)
+		s.T.Errorf("the inputs on record are %v, want the Secret with the passphrase alone", got.Inputs)
 	}
 	got.LastResyncTime, got.Permalink, got.Message, got.Inputs = metav1.Time{}, "", "", nil
 	want := pulumiv1.LastUpdate{
@@ -79,87 +79,87 @@ func checkLastUpdate(s *story, stack *pulumiv1.Stack, update autov1alpha1.Update
 		Source: &pulumiv1.SourceRecord{Revision: revision, Digest: program.Status.Artifact.Digest},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		s.t.Errorf("lastUpdate (-want +got):\n%s", diff)
+		s.T.Errorf("lastUpdate (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(&autov1alpha1.ProjectInfo{Name: "greeting", Runtime: "yaml"}, stack.Status.ProjectInfo); diff != "" {
-		s.t.Errorf("projectInfo (-want +got):\n%s", diff)
+		s.T.Errorf("projectInfo (-want +got):\n%s", diff)
 	}
 }
 
 func checkUpdate(s *story, update *autov1alpha1.Update) {
-	s.t.Helper()
+	s.T.Helper()
 	want := map[string]metav1.ConditionStatus{"Complete": metav1.ConditionTrue, "Failed": metav1.ConditionFalse, "Progressing": metav1.ConditionFalse}
 	for kind, status := range want {
 		if got := stage.Condition(update.Status.Conditions, kind); got.Status != status {
-			s.t.Errorf("the Update's %s is %q, want %s", kind, got.Status, status)
+			s.T.Errorf("the Update's %s is %q, want %s", kind, got.Status, status)
 		}
 	}
 	if update.Status.StartTime == nil || update.Status.EndTime == nil || update.Status.EndTime.Before(update.Status.StartTime) {
-		s.t.Errorf("the Update ran from %v to %v", update.Status.StartTime, update.Status.EndTime)
+		s.T.Errorf("the Update ran from %v to %v", update.Status.StartTime, update.Status.EndTime)
 	}
 	if update.Status.Outputs != autov1alpha1.OutputsSecretName(update.Name) {
-		s.t.Errorf("the Update's outputs are in %q", update.Status.Outputs)
+		s.T.Errorf("the Update's outputs are in %q", update.Status.Outputs)
 	}
 }
 
 func checkOutputsSecret(s *story, update *autov1alpha1.Update) {
-	s.t.Helper()
+	s.T.Helper()
 	secret := &corev1.Secret{}
-	s.must(s.Client.Get(s.ctx, s.Key(autov1alpha1.OutputsSecretName(update.Name)), secret))
+	s.Must(s.Client.Get(s.Ctx, s.Key(autov1alpha1.OutputsSecretName(update.Name)), secret))
 	if string(secret.Data["greeting"]) != `"hello"` || string(secret.Data["hush"]) != `"`+hidden+`"` || len(secret.Data) != 2 {
-		s.t.Errorf("the outputs Secret does not hold greeting and hush in clear")
+		s.T.Errorf("the outputs Secret does not hold greeting and hush in clear")
 	}
 	var secrets []string
-	s.must(json.Unmarshal([]byte(secret.Annotations[autov1alpha1.AnnotationSecrets]), &secrets))
+	s.Must(json.Unmarshal([]byte(secret.Annotations[autov1alpha1.AnnotationSecrets]), &secrets))
 	if diff := cmp.Diff([]string{"hush"}, secrets); diff != "" {
-		s.t.Errorf("annotation of secret outputs (-want +got):\n%s", diff)
+		s.T.Errorf("annotation of secret outputs (-want +got):\n%s", diff)
 	}
 	if secret.Immutable == nil || !*secret.Immutable {
-		s.t.Error("the outputs Secret is not immutable")
+		s.T.Error("the outputs Secret is not immutable")
 	}
 	if len(secret.OwnerReferences) != 1 || secret.OwnerReferences[0].UID != update.UID {
-		s.t.Errorf("the outputs Secret is owned by %+v, want the Update", secret.OwnerReferences)
+		s.T.Errorf("the outputs Secret is owned by %+v, want the Update", secret.OwnerReferences)
 	}
 	if secret.Labels[autov1alpha1.LabelUpdateName] != update.Name {
-		s.t.Errorf("the outputs Secret has the labels %v", secret.Labels)
+		s.T.Errorf("the outputs Secret has the labels %v", secret.Labels)
 	}
 }
 
 func checkColumns(s *story) {
-	s.t.Helper()
-	row, err := s.Row(s.ctx, "apis/pulumi.com/v1", "stacks", "first")
-	s.must(err)
+	s.T.Helper()
+	row, err := s.Row(s.Ctx, "apis/pulumi.com/v1", "stacks", "first")
+	s.Must(err)
 	for column, want := range map[string]string{"Name": "first", "Stack": "first", "Last Update": "succeeded", "Ready": "True", "Reconciling": "", "Stalled": ""} {
 		if got, found := row[column]; !found || got != want {
-			s.t.Errorf("column %q of the Stack is %q (found: %t), want %q", column, got, found, want)
+			s.T.Errorf("column %q of the Stack is %q (found: %t), want %q", column, got, found, want)
 		}
 	}
-	row, err = s.Row(s.ctx, "apis/auto.pulumi.com/v1alpha1", "workspaces", "first")
-	s.must(err)
+	row, err = s.Row(s.Ctx, "apis/auto.pulumi.com/v1alpha1", "workspaces", "first")
+	s.Must(err)
 	if row["Ready"] != "True" {
-		s.t.Errorf("column Ready of the Workspace is %q", row["Ready"])
+		s.T.Errorf("column Ready of the Workspace is %q", row["Ready"])
 	}
 }
 
 // checkHidden looks for the secret value where it must not be.
 func checkHidden(s *story) {
-	s.t.Helper()
+	s.T.Helper()
 	for _, list := range []client.ObjectList{&pulumiv1.StackList{}, &autov1alpha1.UpdateList{}, &autov1alpha1.WorkspaceList{}, &corev1.EventList{}} {
-		s.must(s.Client.List(s.ctx, list, client.InNamespace(s.Name)))
+		s.Must(s.Client.List(s.Ctx, list, client.InNamespace(s.Name)))
 		text, err := json.Marshal(list)
-		s.must(err)
+		s.Must(err)
 		if strings.Contains(string(text), hidden) {
-			s.t.Errorf("%T shows the value of a secret output", list)
+			s.T.Errorf("%T shows the value of a secret output", list)
 		}
 	}
-	log, err := s.Log(s.ctx, s.Pod("first"), stage.PulumiContainer, 0)
-	s.must(err)
-	leader, err := s.Leader(s.ctx)
-	s.must(err)
-	managerLog, err := s.Log(s.ctx, leader, "", 0)
-	s.must(err)
+	log, err := s.Log(s.Ctx, s.Pod("first"), stage.PulumiContainer, 0)
+	s.Must(err)
+	leader, err := s.Leader(s.Ctx)
+	s.Must(err)
+	managerLog, err := s.Log(s.Ctx, leader, "", 0)
+	s.Must(err)
 	if strings.Contains(log+managerLog, hidden) {
-		s.t.Error("a log shows the value of a secret output")
+		s.T.Error("a log shows the value of a secret output")
 	}
 }
 
@@ -168,12 +168,12 @@ func TestChangesRunOnceEach(t *testing.T) {
 	s := begin(t, "changes")
 	s.program("greeting", greeting)
 	stack := s.stack("changes", "greeting")
-	s.untilReady(stack)
+	s.AwaitReady(stack)
 	s.updates("changes", 1)
 
 	t.Log("a change of the spec runs again")
-	s.must(s.Patch(s.ctx, stack, `{spec: {config: {greeting: bonjour}}}`))
-	s.untilReady(stack)
+	s.Must(s.Patch(s.Ctx, stack, `{spec: {config: {greeting: bonjour}}}`))
+	s.AwaitReady(stack)
 	if output(stack, "greeting") != `"bonjour"` {
 		t.Errorf("greeting is %s after the spec changed", output(stack, "greeting"))
 	}
@@ -182,7 +182,7 @@ func TestChangesRunOnceEach(t *testing.T) {
 	t.Log("a change of the Program runs again")
 	before := stack.Status.LastUpdate.LastSuccessfulCommit
 	s.program("greeting", strings.ReplaceAll(greeting, "greeting: ${greeting}", "greeting: ${greeting} all"))
-	s.until(stack, "to show the new Program's output", func() bool {
+	s.Await(stack, "to show the new Program's output", func() bool {
 		return output(stack, "greeting") == `"bonjour all"` && stage.Ready(stack)
 	})
 	if stack.Status.LastUpdate.LastSuccessfulCommit == before {
@@ -194,7 +194,7 @@ func TestChangesRunOnceEach(t *testing.T) {
 	s.request(stack, "one")
 	s.updates("changes", 4)
 	generation := stack.Generation
-	s.must(s.Annotate(s.ctx, stack, pulumiv1.AnnotationReconciliationRequest, nil))
+	s.Must(s.Annotate(s.Ctx, stack, pulumiv1.AnnotationReconciliationRequest, nil))
 	s.never(stack, 3*time.Second, func() error {
 		if stack.Status.CurrentUpdate != nil || !stage.Ready(stack) {
 			return fmt.Errorf("something runs after the annotation was removed: %+v", stack.Status.Conditions)
@@ -213,18 +213,18 @@ func TestNothingChangedRunsNothing(t *testing.T) {
 	s := begin(t, "still")
 	s.program("greeting", greeting)
 	stack := s.stack("still", "greeting")
-	s.untilReady(stack)
+	s.AwaitReady(stack)
 	version := stack.ResourceVersion
 	for range 2 {
 		s.restartManager()
 		// The manager looks at every Stack when it starts; when it has run one that was made after
 		// that, it has long looked at the one that did not change.
-		s.must(client.IgnoreNotFound(s.Client.Delete(s.ctx, s.Stack("witness"))))
-		s.untilGone(s.Stack("witness"), "to be gone")
-		s.untilReady(s.stack("witness", "greeting"))
+		s.Must(client.IgnoreNotFound(s.Client.Delete(s.Ctx, s.Stack("witness"))))
+		s.AwaitGone(s.Stack("witness"), "to be gone")
+		s.AwaitReady(s.stack("witness", "greeting"))
 		s.updates("still", 1)
 	}
-	s.must(s.Client.Get(s.ctx, s.Key("still"), stack))
+	s.Must(s.Client.Get(s.Ctx, s.Key("still"), stack))
 	if stack.ResourceVersion != version {
 		t.Errorf("the Stack was written to although nothing changed: %+v", stack.Status)
 	}

@@ -82,47 +82,47 @@ spec:
 
 // startSecond starts the second API server and returns a kubeconfig for it.
 func (s *story) startSecond() string {
-	s.t.Helper()
+	s.T.Helper()
 	if _, err := os.Stat("/usr/bin/etcd"); err != nil {
-		s.t.Skipf("SKIPPED: a second API server needs the embedded cluster: %v", err)
+		s.T.Skipf("SKIPPED: a second API server needs the embedded cluster: %v", err)
 	}
-	home, err := s.NewNamespace(s.ctx, "second", "privileged")
-	s.must(err)
-	s.t.Cleanup(func() {
+	home, err := s.NewNamespace(s.Ctx, "second", "privileged")
+	s.Must(err)
+	s.T.Cleanup(func() {
 		ctx, cancel := cleanup()
 		defer cancel()
 		if err := home.Leave(ctx); err != nil {
-			s.t.Error(err)
+			s.T.Error(err)
 		}
 	})
 	host := "second." + home.Name + ".svc"
-	certificate, key := selfSigned(s.t, host)
-	token := randomHex(s.t)
-	s.must(s.Client.Create(s.ctx, &corev1.Secret{
+	certificate, key := selfSigned(s.T, host)
+	token := randomHex(s.T)
+	s.Must(s.Client.Create(s.Ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: home.Name, Name: "second"},
 		StringData: map[string]string{"tls.crt": certificate, "tls.key": key, "tokens.csv": token + ",story,story,system:masters\n"},
 	}))
 	pod, service := &corev1.Pod{}, &corev1.Service{}
 	for i, object := range []any{pod, service} {
-		s.must(yaml.UnmarshalStrict([]byte(strings.Split(secondCluster, "---")[i]), object))
+		s.Must(yaml.UnmarshalStrict([]byte(strings.Split(secondCluster, "---")[i]), object))
 	}
 	pod.Namespace, service.Namespace = home.Name, home.Name
-	s.must(s.Client.Create(s.ctx, pod))
-	s.must(s.Client.Create(s.ctx, service))
-	s.until(pod, "to answer", func() bool { return stage.PodReady(pod) })
-	s.t.Cleanup(func() { s.showIfFailed(home) })
+	s.Must(s.Client.Create(s.Ctx, pod))
+	s.Must(s.Client.Create(s.Ctx, service))
+	s.Await(pod, "to answer", func() bool { return stage.PodReady(pod) })
+	s.T.Cleanup(func() { s.showIfFailed(home) })
 	kubeconfig, err := json.Marshal(map[string]any{
 		"apiVersion": "v1", "kind": "Config", "current-context": "second",
 		"clusters": []any{map[string]any{"name": "second", "cluster": map[string]any{"server": "https://" + host, "certificate-authority-data": []byte(certificate)}}},
 		"users":    []any{map[string]any{"name": "story", "user": map[string]any{"token": token}}},
 		"contexts": []any{map[string]any{"name": "second", "context": map[string]any{"cluster": "second", "user": "story"}}},
 	})
-	s.must(err)
+	s.Must(err)
 	return string(kubeconfig)
 }
 
 func (s *story) showIfFailed(namespace *stage.Namespace) {
-	if s.t.Failed() {
+	if s.T.Failed() {
 		ctx, cancel := cleanup()
 		defer cancel()
 		namespace.Dump(ctx, os.Stderr)
@@ -133,7 +133,7 @@ func TestKubeconfigFromASecretReachesAnotherCluster(t *testing.T) {
 	t.Parallel()
 	s := begin(t, "elsewhere")
 	kubeconfig := s.startSecond()
-	s.must(s.Client.Create(s.ctx, &corev1.Secret{
+	s.Must(s.Client.Create(s.Ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "elsewhere"}, StringData: map[string]string{"config": kubeconfig},
 	}))
 	name := s.Name + "-far"
@@ -145,17 +145,17 @@ resources:
 outputs: {uid: "${far.metadata.uid}"}
 `)
 	stack := s.stack("elsewhere", "far", onImage, `{spec: {kubeconfig: {type: Secret, secretRef: {name: elsewhere, key: config}}}}`)
-	s.untilReady(stack)
+	s.AwaitReady(stack)
 	if len(output(stack, "uid")) != len(`"00000000-0000-0000-0000-000000000000"`) {
 		t.Errorf("the namespace's UID is %s", output(stack, "uid"))
 	}
 	here := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	if err := s.Client.Get(s.ctx, stage.ClusterKey(name), here); !apierrors.IsNotFound(err) {
+	if err := s.Client.Get(s.Ctx, stage.ClusterKey(name), here); !apierrors.IsNotFound(err) {
 		t.Errorf("the namespace was made in the pod's own cluster: %v", err)
 	}
 	token := kubeconfig[strings.Index(kubeconfig, `"token":"`)+len(`"token":"`):][:64]
-	state, err := s.Shell(s.ctx, "elsewhere", "pulumi stack export --stack elsewhere")
-	s.must(err)
+	state, err := s.Shell(s.Ctx, "elsewhere", "pulumi stack export --stack elsewhere")
+	s.Must(err)
 	if strings.Contains(state, token) {
 		t.Error("the state holds the token of the kubeconfig in clear")
 	}
@@ -170,7 +170,7 @@ func TestKubeconfigFromAnotherStack(t *testing.T) {
 	forms := map[string]string{"plain": kubeconfig, "hidden": `{"fn::secret": ` + strconv.Quote(kubeconfig) + `}`}
 	for name, form := range forms {
 		t.Run(name, func(t *testing.T) {
-			s := &story{Namespace: s.Namespace, t: t, ctx: t.Context()}
+			s := of(t.Context(), t, s.Namespace)
 			s.givenBy(name, form)
 		})
 	}
@@ -188,41 +188,41 @@ outputs: {uid: "${far.metadata.uid}"}
 `)
 	app := s.stack("on-"+name, "on-"+name, onImage,
 		`{spec: {destroyOnFinalize: true, kubeconfig: {type: StackOutput, stackRef: {name: `+name+`, output: kubeconfig}}}}`)
-	s.until(app, "to wait for the other Stack", func() bool {
+	s.Await(app, "to wait for the other Stack", func() bool {
 		return says(app, []string{pulumiv1.ReasonPrerequisiteNotSatisfied, `output "kubeconfig" of Stack "` + name + `"`})
 	})
 	s.program(name, "outputs: {kubeconfig: "+form+"}")
 	giver := s.stack(name, name)
-	s.untilReady(giver)
-	s.untilReady(app)
+	s.AwaitReady(giver)
+	s.AwaitReady(app)
 	if len(output(app, "uid")) != len(`"00000000-0000-0000-0000-000000000000"`) {
-		s.t.Errorf("the ConfigMap's UID is %s", output(app, "uid"))
+		s.T.Errorf("the ConfigMap's UID is %s", output(app, "uid"))
 	}
 	here := &corev1.ConfigMap{}
-	if err := s.Client.Get(s.ctx, client.ObjectKey{Namespace: metav1.NamespaceDefault, Name: made}, here); !apierrors.IsNotFound(err) {
-		s.t.Errorf("the ConfigMap was made in the pod's own cluster: %v", err)
+	if err := s.Client.Get(s.Ctx, client.ObjectKey{Namespace: metav1.NamespaceDefault, Name: made}, here); !apierrors.IsNotFound(err) {
+		s.T.Errorf("the ConfigMap was made in the pod's own cluster: %v", err)
 	}
 	s.updates(app.Name, 1)
 
-	s.t.Log("the same again runs nothing, another value does")
+	s.T.Log("the same again runs nothing, another value does")
 	s.request(giver, "again")
 	first := app.Status.LastUpdate.Name
 	changed := strings.ReplaceAll(strings.ReplaceAll(form, `"story"`, `"teller"`), `\"story\"`, `\"teller\"`)
 	s.program(name, "outputs: {kubeconfig: "+changed+"}")
-	s.until(app, "to run again", func() bool { return app.Status.LastUpdate.Name != first && stage.Ready(app) })
+	s.Await(app, "to run again", func() bool { return app.Status.LastUpdate.Name != first && stage.Ready(app) })
 	updates := s.updates(app.Name, 2)
 	for _, update := range updates {
 		if update.Name != first && *update.Spec.Message != "Configuration changed: Secret on-"+name+"-kubeconfig" {
-			s.t.Errorf("the message is %q", *update.Spec.Message)
+			s.T.Errorf("the message is %q", *update.Spec.Message)
 		}
 	}
 
-	s.t.Log("it is destroyed there though the other Stack is gone")
-	s.must(s.Client.Delete(s.ctx, giver))
-	s.untilGone(giver, "to be gone")
-	s.must(s.Client.Delete(s.ctx, app, client.PropagationPolicy(metav1.DeletePropagationForeground)))
-	s.untilGone(app, "to be gone")
-	s.untilGone(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: app.Name + "-kubeconfig"}}, "to be gone")
+	s.T.Log("it is destroyed there though the other Stack is gone")
+	s.Must(s.Client.Delete(s.Ctx, giver))
+	s.AwaitGone(giver, "to be gone")
+	s.Must(s.Client.Delete(s.Ctx, app, client.PropagationPolicy(metav1.DeletePropagationForeground)))
+	s.AwaitGone(app, "to be gone")
+	s.AwaitGone(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: app.Name + "-kubeconfig"}}, "to be gone")
 }
 
 func randomHex(t *testing.T) string {

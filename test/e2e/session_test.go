@@ -30,69 +30,69 @@ type underway struct {
 
 // inTheMiddle starts a long update and returns when its resource is being created.
 func (s *story) inTheMiddle(name string) underway {
-	s.t.Helper()
+	s.T.Helper()
 	s.program("long", long)
 	update := s.current(s.stack(name, "long", onImage))
-	s.until(update, "to report that it creates the resource", func() bool {
+	s.Await(update, "to report that it creates the resource", func() bool {
 		return update.Status.Progress != nil && strings.Contains(update.Status.Progress.Step, "testing:index:Sleep")
 	})
 	pod := s.Pod(name)
-	s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(pod), pod))
+	s.Must(s.Client.Get(s.Ctx, client.ObjectKeyFromObject(pod), pod))
 	if update.Status.PodUID != string(pod.UID) {
-		s.t.Errorf("the Update was given to pod %q, the pod is %q", update.Status.PodUID, pod.UID)
+		s.T.Errorf("the Update was given to pod %q, the pod is %q", update.Status.PodUID, pod.UID)
 	}
-	up, err := s.Up(s.ctx, name)
-	s.must(err)
+	up, err := s.Up(s.Ctx, name)
+	s.Must(err)
 	return underway{update: update, pod: pod, up: up}
 }
 
 // runsOn checks that the same process runs on.
 func (s *story) runsOn(name string, before underway) {
-	s.t.Helper()
-	now, err := s.Up(s.ctx, name)
-	s.must(err)
+	s.T.Helper()
+	now, err := s.Up(s.Ctx, name)
+	s.Must(err)
 	if now != before.up {
-		s.t.Errorf("another pulumi runs: %+v was %+v", now, before.up)
+		s.T.Errorf("another pulumi runs: %+v was %+v", now, before.up)
 	}
 }
 
 // endsWell checks that the operation succeeded, in the same pod, having run once.
 func (s *story) endsWell(name string, before underway) {
-	s.t.Helper()
+	s.T.Helper()
 	stack := s.Stack(name)
-	s.untilReady(stack)
+	s.AwaitReady(stack)
 	update := s.updates(name, 1)[0]
 	if update.UID != before.update.UID || stage.Condition(update.Status.Conditions, "Failed").Status != "False" {
-		s.t.Errorf("the Update did not succeed: %+v", update.Status)
+		s.T.Errorf("the Update did not succeed: %+v", update.Status)
 	}
 	if output(stack, "label") != `"slow"` {
-		s.t.Errorf("the output is %s", output(stack, "label"))
+		s.T.Errorf("the output is %s", output(stack, "label"))
 	}
 	pod := s.Pod(name)
-	s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(pod), pod))
+	s.Must(s.Client.Get(s.Ctx, client.ObjectKeyFromObject(pod), pod))
 	if pod.UID != before.pod.UID {
-		s.t.Errorf("the pod was replaced")
+		s.T.Errorf("the pod was replaced")
 	}
 	for _, status := range pod.Status.ContainerStatuses {
 		if status.RestartCount != 0 {
-			s.t.Errorf("container %s was restarted", status.Name)
+			s.T.Errorf("container %s was restarted", status.Name)
 		}
 	}
-	lines, err := s.Shell(s.ctx, name, "cat /state/created")
-	s.must(err)
+	lines, err := s.Shell(s.Ctx, name, "cat /state/created")
+	s.Must(err)
 	if lines != "create slow\n" {
-		s.t.Errorf("the resource was created as often as this has lines, want one:\n%s", lines)
+		s.T.Errorf("the resource was created as often as this has lines, want one:\n%s", lines)
 	}
 }
 
 func TestManagerKilledInTheMiddle(t *testing.T) {
 	s := begin(t, "killed")
 	before := s.inTheMiddle("killed")
-	leader, err := s.Leader(s.ctx)
-	s.must(err)
+	leader, err := s.Leader(s.Ctx)
+	s.Must(err)
 	restarts := restartsOf(leader)
-	s.must(stage.Murder(leader, "manager"))
-	s.until(leader, "to have restarted its container", func() bool { return restartsOf(leader) > restarts })
+	s.Must(stage.Murder(leader, "manager"))
+	s.Await(leader, "to have restarted its container", func() bool { return restartsOf(leader) > restarts })
 	s.runsOn("killed", before)
 	s.endsWell("killed", before)
 }
@@ -102,9 +102,9 @@ func TestLeaderChangesInTheMiddle(t *testing.T) {
 	s.scaleManager("2")
 	defer s.scaleManager("1")
 	before := s.inTheMiddle("leader")
-	leader, err := s.Leader(s.ctx)
-	s.must(err)
-	s.must(s.Client.Delete(s.ctx, leader))
+	leader, err := s.Leader(s.Ctx)
+	s.Must(err)
+	s.Must(s.Client.Delete(s.Ctx, leader))
 	next := s.untilLed(func(pod *corev1.Pod) bool { return pod.UID != leader.UID })
 	if next.Name == leader.Name {
 		t.Fatalf("%s leads still", leader.Name)

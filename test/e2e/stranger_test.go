@@ -40,16 +40,16 @@ type door struct {
 
 // door opens the way to the leading manager's listeners.
 func (s *story) door() door {
-	s.t.Helper()
-	leader, err := s.Leader(s.ctx)
-	s.must(err)
-	addresses, err := s.Forward(s.ctx, leader, sessionPort, artifactPort)
-	s.must(err)
+	s.T.Helper()
+	leader, err := s.Leader(s.Ctx)
+	s.Must(err)
+	addresses, err := s.Forward(s.Ctx, leader, sessionPort, artifactPort)
+	s.Must(err)
 	secret := &corev1.Secret{}
-	s.must(s.Client.Get(s.ctx, client.ObjectKey{Namespace: s.Manager.Namespace, Name: hubCertificate}, secret))
+	s.Must(s.Client.Get(s.Ctx, client.ObjectKey{Namespace: s.Manager.Namespace, Name: hubCertificate}, secret))
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(secret.Data["ca.crt"]) {
-		s.t.Fatalf("Secret %s has no certificate under ca.crt", hubCertificate)
+		s.T.Fatalf("Secret %s has no certificate under ca.crt", hubCertificate)
 	}
 	return door{session: addresses[0], artifacts: addresses[1], tls: &tls.Config{
 		RootCAs: pool, ServerName: s.HubService().Name + "." + s.Manager.Namespace + ".svc", MinVersion: tls.VersionTLS12,
@@ -58,7 +58,7 @@ func (s *story) door() door {
 
 // token asks for a token of the default ServiceAccount, bound to a pod if there is one.
 func (s *story) token(audience string, pod *corev1.Pod) string {
-	s.t.Helper()
+	s.T.Helper()
 	request := &authenticationv1.TokenRequest{}
 	if audience != "" {
 		request.Spec.Audiences = []string{audience}
@@ -66,8 +66,8 @@ func (s *story) token(audience string, pod *corev1.Pod) string {
 	if pod != nil {
 		request.Spec.BoundObjectRef = &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Pod", Name: pod.Name, UID: pod.UID}
 	}
-	request, err := s.Kube.CoreV1().ServiceAccounts(s.Name).CreateToken(s.ctx, "default", request, metav1.CreateOptions{})
-	s.must(err)
+	request, err := s.Kube.CoreV1().ServiceAccounts(s.Name).CreateToken(s.Ctx, "default", request, metav1.CreateOptions{})
+	s.Must(err)
 	return request.Status.Token
 }
 
@@ -121,7 +121,7 @@ func (d door) fetch(ctx context.Context, digest, token string) (int, error) {
 
 // handMade is a pod that somebody made to look like the one of a Workspace.
 func (s *story) handMade(name string, owner *autov1alpha1.Workspace) *corev1.Pod {
-	s.t.Helper()
+	s.T.Helper()
 	yes, no, user := true, false, int64(65532)
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: name, Labels: map[string]string{
@@ -138,7 +138,7 @@ func (s *story) handMade(name string, owner *autov1alpha1.Workspace) *corev1.Pod
 	if owner != nil {
 		pod.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(owner, autov1alpha1.GroupVersion.WithKind("Workspace"))}
 	}
-	s.must(s.Client.Create(s.ctx, pod))
+	s.Must(s.Client.Create(s.Ctx, pod))
 	return pod
 }
 
@@ -147,11 +147,11 @@ func TestStrangersGetNothing(t *testing.T) {
 	s := begin(t, "strangers")
 	s.program("greeting", greeting)
 	s.program("other", strings.ReplaceAll(greeting, "hello", "good day"))
-	s.untilReady(s.stack("real", "greeting"))
-	s.untilReady(s.stack("other", "other"))
+	s.AwaitReady(s.stack("real", "greeting"))
+	s.AwaitReady(s.stack("other", "other"))
 	own, other, workspace, otherWorkspace := s.Pod("real"), s.Pod("other"), s.Workspace("real"), s.Workspace("other")
 	for _, object := range []client.Object{own, other, workspace, otherWorkspace} {
-		s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(object), object))
+		s.Must(s.Client.Get(s.Ctx, client.ObjectKeyFromObject(object), object))
 	}
 	if workspace.Spec.Flux == nil || otherWorkspace.Spec.Flux == nil || workspace.Spec.Flux.Digest == otherWorkspace.Spec.Flux.Digest {
 		t.Fatalf("the two Workspaces have the sources %+v and %+v", workspace.Spec.Flux, otherWorkspace.Spec.Flux)
@@ -224,15 +224,15 @@ func TestAnImpostorPodIsRefused(t *testing.T) {
 	s := begin(t, "impostor")
 	s.program("greeting", greeting)
 	stack := s.stack("real", "greeting")
-	s.untilReady(stack)
+	s.AwaitReady(stack)
 	own := s.Pod("real")
-	s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(own), own))
+	s.Must(s.Client.Get(s.Ctx, client.ObjectKeyFromObject(own), own))
 
 	impostor := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "impostor", Labels: own.Labels, Annotations: own.Annotations}}
 	impostor.Spec = *own.Spec.DeepCopy()
 	impostor.Spec.NodeName = ""
-	s.must(s.Client.Create(s.ctx, impostor))
-	s.until(impostor, "to run", func() bool { return running(impostor) })
+	s.Must(s.Client.Create(s.Ctx, impostor))
+	s.Await(impostor, "to run", func() bool { return running(impostor) })
 	log := s.untilLogged(impostor, func(log string) bool {
 		return strings.Contains(log, "PermissionDenied") || strings.Contains(log, "Unauthenticated")
 	})
@@ -250,10 +250,10 @@ func TestAnImpostorPodIsRefused(t *testing.T) {
 
 // untilLogged follows a pod's log until it has what is wanted.
 func (s *story) untilLogged(pod *corev1.Pod, wanted func(string) bool) string {
-	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.ctx, patience)
+	s.T.Helper()
+	ctx, cancel := context.WithTimeout(s.Ctx, patience)
 	defer cancel()
 	log, err := s.Follow(ctx, pod, stage.PulumiContainer, wanted)
-	s.must(err)
+	s.Must(err)
 	return log
 }

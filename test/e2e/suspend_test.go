@@ -19,9 +19,9 @@ func TestCancelSuspendResume(t *testing.T) {
 	stack, update := s.halfway("suspend", `{spec: {destroyOnFinalize: true}}`)
 	stop, asked := "stop", "2026-11-22T12:00:00Z"
 	began := time.Now()
-	s.must(s.Annotate(s.ctx, stack, pulumiv1.AnnotationCancelRequest, &stop))
-	s.untilGone(update, "to be canceled and gone")
-	s.until(stack, "to be held back", func() bool {
+	s.Must(s.Annotate(s.Ctx, stack, pulumiv1.AnnotationCancelRequest, &stop))
+	s.AwaitGone(update, "to be canceled and gone")
+	s.Await(stack, "to be held back", func() bool {
 		return stage.Condition(stack.Status.Conditions, autov1alpha1.ConditionTypeStalled).Reason == pulumiv1.ReasonUpdateCanceled
 	})
 	if took := time.Since(began); took > 20*time.Second {
@@ -32,10 +32,10 @@ func TestCancelSuspendResume(t *testing.T) {
 	}
 
 	t.Log("suspended, it runs nothing, whatever is asked for")
-	s.must(s.Patch(s.ctx, stack, `{spec: {suspend: true}}`))
+	s.Must(s.Patch(s.Ctx, stack, `{spec: {suspend: true}}`))
 	s.hurry()
-	s.must(s.Annotate(s.ctx, stack, pulumiv1.AnnotationRequestedAt, &asked))
-	s.until(stack, "to be suspended", func() bool {
+	s.Must(s.Annotate(s.Ctx, stack, pulumiv1.AnnotationRequestedAt, &asked))
+	s.Await(stack, "to be suspended", func() bool {
 		return stack.Status.ObservedGeneration == stack.Generation && stage.Condition(stack.Status.Conditions, "Ready").Reason == pulumiv1.ReasonSuspended
 	})
 	s.never(stack, 3*time.Second, func() error {
@@ -46,26 +46,26 @@ func TestCancelSuspendResume(t *testing.T) {
 	})
 
 	t.Log("resumed, it runs once")
-	s.must(s.Patch(s.ctx, stack, `{spec: {suspend: false}}`))
-	s.until(stack, "to have run", func() bool { return stage.Ready(stack) && stack.Status.LastHandledReconcileAt == asked })
+	s.Must(s.Patch(s.Ctx, stack, `{spec: {suspend: false}}`))
+	s.Await(stack, "to have run", func() bool { return stage.Ready(stack) && stack.Status.LastHandledReconcileAt == asked })
 	s.updates("suspend", 1)
-	lines, err := s.Shell(s.ctx, "suspend", "cat /state/created && if [ -e /state/.pulumi/locks ]; then find /state/.pulumi/locks -type f; fi")
-	s.must(err)
+	lines, err := s.Shell(s.Ctx, "suspend", "cat /state/created && if [ -e /state/.pulumi/locks ]; then find /state/.pulumi/locks -type f; fi")
+	s.Must(err)
 	if lines != "create first\ncreate second\n" {
 		t.Errorf("what was made, and locks that are left:\n%s", lines)
 	}
 
 	t.Log("suspended in line with its spec it stays Ready; deleted, it waits")
-	s.must(s.Patch(s.ctx, stack, `{spec: {suspend: true}}`))
-	s.until(stack, "to be suspended", func() bool {
+	s.Must(s.Patch(s.Ctx, stack, `{spec: {suspend: true}}`))
+	s.Await(stack, "to be suspended", func() bool {
 		return stage.Ready(stack) && stage.Condition(stack.Status.Conditions, pulumiv1.ConditionTypeSuspended).Status == "True"
 	})
-	s.must(s.Client.Delete(s.ctx, stack))
-	s.until(stack, "to say what it waits for", func() bool {
+	s.Must(s.Client.Delete(s.Ctx, stack))
+	s.Await(stack, "to say what it waits for", func() bool {
 		return strings.Contains(stage.Condition(stack.Status.Conditions, "Ready").Message, pulumiv1.AnnotationAbandon+"=true")
 	})
 	s.updates("suspend", 1)
-	s.must(s.Patch(s.ctx, stack, `{spec: {suspend: false}}`))
-	s.untilGone(stack, "to be destroyed and gone")
+	s.Must(s.Patch(s.Ctx, stack, `{spec: {suspend: false}}`))
+	s.AwaitGone(stack, "to be destroyed and gone")
 	s.event(stack, pulumiv1.EventStackDestroyed)
 }

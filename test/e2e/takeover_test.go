@@ -60,15 +60,15 @@ spec:
 
 // byHand runs the program for the stacks by hand and returns the pod that did it.
 func (s *story) byHand(stacks ...string) *corev1.Pod {
-	s.t.Helper()
+	s.T.Helper()
 	pod := &corev1.Pod{}
-	s.must(yaml.UnmarshalStrict([]byte(pulumiByHand), pod))
+	s.Must(yaml.UnmarshalStrict([]byte(pulumiByHand), pod))
 	pod.Namespace = s.Name
 	container := &pod.Spec.Containers[0]
 	container.Env = append(container.Env, corev1.EnvVar{Name: "STACKS", Value: strings.Join(stacks, " ")},
 		corev1.EnvVar{Name: "PROGRAM", Value: "name: settings\nruntime: yaml\n" + settingsOfStack})
-	s.must(s.Client.Create(s.ctx, pod))
-	s.until(pod, "to have made the stacks", func() bool { return stage.PodReady(pod) })
+	s.Must(s.Client.Create(s.Ctx, pod))
+	s.Await(pod, "to have made the stacks", func() bool { return stage.PodReady(pod) })
 	return pod
 }
 
@@ -94,14 +94,14 @@ func TestTakeover(t *testing.T) {
 	f.hand = s.byHand("settled", "resync", "midway", "failing", "doomed", "lost", "left")
 	for _, name := range []string{"settled", "resync", "midway", "failing", "doomed", "lost", "left"} {
 		made := s.configMap(name)
-		s.must(s.Client.Get(s.ctx, s.Key(name), made))
+		s.Must(s.Client.Get(s.Ctx, s.Key(name), made))
 		f.made[name] = made.UID
 	}
 	s.scaleManager("0")
 	t.Cleanup(func() {
 		ctx, cancel := cleanup()
 		defer cancel()
-		(&story{Namespace: s.Namespace, t: t, ctx: ctx}).scaleManager("1")
+		of(ctx, t, s.Namespace).scaleManager("1")
 	})
 	f.program("settings", settingsOfStack)
 	f.alive()
@@ -109,7 +109,7 @@ func TestTakeover(t *testing.T) {
 	f.direct()
 	for _, name := range []string{"settled", "midway", "doomed", "direct"} {
 		pod := s.Pod(name)
-		s.until(pod, "to run for PKO", func() bool { return stage.PodReady(pod) })
+		s.Await(pod, "to run for PKO", func() bool { return stage.PodReady(pod) })
 	}
 
 	t.Log("while PKO leads, Gantry does nothing")
@@ -135,7 +135,7 @@ func TestTakeover(t *testing.T) {
 
 // alive are the Stacks that live on.
 func (f *formerly) alive() {
-	f.t.Helper()
+	f.T.Helper()
 	leave := func(name string, overlays ...string) (*pulumiv1.Stack, *autov1alpha1.Workspace) {
 		f.stack(name, "settings", append(overlays, onImage)...)
 		stack := f.sees(name)
@@ -145,7 +145,7 @@ func (f *formerly) alive() {
 	f.update("settled-19a0000000a", workspace, stack, false, 25*time.Hour)
 	f.update("settled-19a2b3c4d5e", workspace, stack, false, time.Hour)
 	f.stackStatus(stack, wasReady, last("settled-19a2b3c4d5e", stack.Generation, "up", "succeeded", 0, time.Hour))
-	f.must(f.Client.Get(f.ctx, f.Key("settled"), stack))
+	f.Must(f.Client.Get(f.Ctx, f.Key("settled"), stack))
 	f.settled = *stack.Status.LastUpdate
 
 	stack, workspace = leave("resync", `{spec: {continueResyncOnCommitMatch: true, resyncFrequencySeconds: 60, refresh: true}}`)
@@ -169,13 +169,13 @@ func (f *formerly) alive() {
 
 // terminating are the Stacks that are being deleted.
 func (f *formerly) terminating() {
-	f.t.Helper()
+	f.T.Helper()
 	leave := func(name string, destroys bool) (*pulumiv1.Stack, *autov1alpha1.Workspace) {
 		f.stack(name, "settings", onImage, fmt.Sprintf(`{spec: {destroyOnFinalize: %t}}`, destroys))
 		stack := f.sees(name)
 		workspace := f.workspace(name, stack, f.ofStack(name))
-		f.must(f.Client.Delete(f.ctx, stack))
-		f.must(f.Client.Get(f.ctx, f.Key(name), stack))
+		f.Must(f.Client.Delete(f.Ctx, stack))
+		f.Must(f.Client.Get(f.Ctx, f.Key(name), stack))
 		return stack, workspace
 	}
 	stack, _ := leave("doomed", true)
@@ -186,13 +186,13 @@ func (f *formerly) terminating() {
 	f.stackStatus(stack, wasProcessing, "")
 	stack, workspace := leave("left", false)
 	update := f.update("left-19a2b3c4d5e", workspace, stack, false, time.Hour)
-	f.must(f.Client.Delete(f.ctx, update))
+	f.Must(f.Client.Delete(f.Ctx, update))
 	f.stackStatus(stack, wasReady, last("left-19a2b3c4d5e", 2, "up", "succeeded", 0, time.Hour))
 }
 
 // direct is a Workspace that a user made, with an Update.
 func (f *formerly) direct() {
-	f.t.Helper()
+	f.T.Helper()
 	workspace := f.workspace("direct", nil, `
   image: `+image+`
   env: [{name: PULUMI_BACKEND_URL, value: "file:///share"}, {name: PULUMI_CONFIG_PASSPHRASE, value: x}]
@@ -212,27 +212,27 @@ func (f *formerly) direct() {
 // told is the story, told by a test of its own.
 func (f *formerly) told(t *testing.T) *story {
 	t.Helper()
-	return &story{Namespace: f.Namespace, t: t, ctx: f.ctx}
+	return of(f.Ctx, t, f.Namespace)
 }
 
 // checkSettled: nothing runs, and what PKO kept a pod with goes.
 func (f *formerly) checkSettled(t *testing.T) {
 	s := f.told(t)
 	stack := s.Stack("settled")
-	s.until(stack, "to be taken over", func() bool {
+	s.Await(stack, "to be taken over", func() bool {
 		ready := stage.Condition(stack.Status.Conditions, autov1alpha1.ConditionTypeReady)
 		return ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == stack.Generation
 	})
 	for _, object := range append(s.remains("settled"), s.Pod("settled")) {
-		s.untilGone(object, "to be gone")
+		s.AwaitGone(object, "to be gone")
 	}
-	s.untilGone(f.named("settled-19a0000000a"), "to have expired")
+	s.AwaitGone(f.named("settled-19a0000000a"), "to have expired")
 	if updates := s.updates("settled", 1); updates[0].Name != f.settled.Name || len(updates[0].Finalizers) != 0 {
 		t.Errorf("Update %s, finalizers %v", updates[0].Name, updates[0].Finalizers)
 	}
-	s.must(s.Client.Delete(s.ctx, f.named(f.settled.Name)))
-	s.untilGone(f.named(f.settled.Name), "to be gone")
-	s.must(s.Client.Get(s.ctx, s.Key("settled"), stack))
+	s.Must(s.Client.Delete(s.Ctx, f.named(f.settled.Name)))
+	s.AwaitGone(f.named(f.settled.Name), "to be gone")
+	s.Must(s.Client.Get(s.Ctx, s.Key("settled"), stack))
 	if len(stack.Status.LastUpdate.Inputs) != 1 {
 		t.Errorf("the inputs %v are adopted, want the Secret of the passphrase", stack.Status.LastUpdate.Inputs)
 	}
@@ -250,9 +250,9 @@ func (f *formerly) checkSettled(t *testing.T) {
 func (f *formerly) checkResync(t *testing.T) {
 	s := f.told(t)
 	stack := s.Stack("resync")
-	s.until(stack, "to have run again", func() bool { return stack.Status.LastUpdate.Name != "resync-19a2b3c4d5e" && stage.Ready(stack) })
+	s.Await(stack, "to have run again", func() bool { return stack.Status.LastUpdate.Name != "resync-19a2b3c4d5e" && stage.Ready(stack) })
 	next := f.named(stack.Status.LastUpdate.Name)
-	s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(next), next))
+	s.Must(s.Client.Get(s.Ctx, client.ObjectKeyFromObject(next), next))
 	if next.CreationTimestamp.Add(2 * time.Second).Before(f.resync) {
 		t.Errorf("the resync ran at %s, due was %s", next.CreationTimestamp, f.resync)
 	}
@@ -267,7 +267,7 @@ func (f *formerly) checkMidway(t *testing.T) {
 	s := f.told(t)
 	for _, name := range []string{"midway", "orphan"} {
 		stack := s.Stack(name)
-		s.untilReady(stack)
+		s.AwaitReady(stack)
 		if last := stack.Status.LastUpdate; last.Name == name+"-19a2b3c4d5e" || last.State != pulumiv1.SucceededStackState {
 			t.Errorf("%s ended with %+v", name, last)
 		}
@@ -275,7 +275,7 @@ func (f *formerly) checkMidway(t *testing.T) {
 	s.updates("orphan", 1)
 	s.updates("midway", 2)
 	aborted := f.named("midway-19a2b3c4d5e")
-	s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(aborted), aborted))
+	s.Must(s.Client.Get(s.Ctx, client.ObjectKeyFromObject(aborted), aborted))
 	if failed := stage.Condition(aborted.Status.Conditions, autov1alpha1.UpdateConditionTypeFailed); failed.Reason != "Aborted" || len(aborted.Finalizers) != 0 {
 		t.Errorf("PKO's Update: %+v, finalizers %v", failed, aborted.Finalizers)
 	}
@@ -285,9 +285,9 @@ func (f *formerly) checkMidway(t *testing.T) {
 // checkFailures: a Stack that PKO would try again is tried again; one that it had given up on waits for a person.
 func (f *formerly) checkFailures(t *testing.T) {
 	s := f.told(t)
-	s.untilReady(s.Stack("failing"))
+	s.AwaitReady(s.Stack("failing"))
 	stack := s.Stack("givenup")
-	s.until(stack, "to be taken over", func() bool {
+	s.Await(stack, "to be taken over", func() bool {
 		return stage.Condition(stack.Status.Conditions, autov1alpha1.ConditionTypeStalled).ObservedGeneration == stack.Generation
 	})
 	if stalled := stage.Condition(stack.Status.Conditions, autov1alpha1.ConditionTypeStalled); stalled.Reason != pulumiv1.ReasonUpdateFailed ||
@@ -303,28 +303,28 @@ func (f *formerly) checkFailures(t *testing.T) {
 func (f *formerly) checkDeletions(t *testing.T) {
 	s := f.told(t)
 	for _, name := range []string{"doomed", "lost", "never", "left"} {
-		s.untilGone(s.Stack(name), "to be gone")
+		s.AwaitGone(s.Stack(name), "to be gone")
 	}
 	for _, name := range []string{"doomed", "lost"} {
-		if err := s.Client.Get(s.ctx, s.Key(name), s.configMap(name)); !apierrors.IsNotFound(err) {
+		if err := s.Client.Get(s.Ctx, s.Key(name), s.configMap(name)); !apierrors.IsNotFound(err) {
 			t.Errorf("the Stack %s is gone and its ConfigMap is not: %v", name, err)
 		}
 	}
 	f.unharmed(s, "left")
 	for _, name := range []string{"doomed", "lost", "never", "left"} {
-		updates, err := s.Updates(s.ctx, name)
-		s.must(err)
+		updates, err := s.Updates(s.Ctx, name)
+		s.Must(err)
 		for i := range updates {
-			s.untilGone(&updates[i], "to be gone with its Stack")
+			s.AwaitGone(&updates[i], "to be gone with its Stack")
 		}
 	}
-	states, err := s.Exec(s.ctx, f.hand, stage.PulumiContainer, "ls", "/state/.pulumi/stacks/settings")
-	s.must(err)
+	states, err := s.Exec(s.Ctx, f.hand, stage.PulumiContainer, "ls", "/state/.pulumi/stacks/settings")
+	s.Must(err)
 	if strings.Contains(states, "never.json") || !strings.Contains(states, "doomed.json") {
 		t.Errorf("stacks in the backend: %s", states)
 	}
 	for _, object := range append(s.remains("doomed"), s.Pod("doomed"), s.Workspace("doomed")) {
-		s.untilGone(object, "to be gone with its Stack")
+		s.AwaitGone(object, "to be gone with its Stack")
 	}
 }
 
@@ -332,23 +332,23 @@ func (f *formerly) checkDeletions(t *testing.T) {
 func (f *formerly) checkDirect(t *testing.T) {
 	s := f.told(t)
 	for _, object := range append(s.remains("direct"), s.Pod("direct")) {
-		s.untilGone(object, "to be gone")
+		s.AwaitGone(object, "to be gone")
 	}
 	workspace := s.Workspace("direct")
-	s.must(s.Client.Get(s.ctx, s.Key("direct"), workspace))
+	s.Must(s.Client.Get(s.Ctx, s.Key("direct"), workspace))
 	next := &autov1alpha1.Update{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "next", OwnerReferences: []metav1.OwnerReference{
 		*metav1.NewControllerRef(workspace, autov1alpha1.GroupVersion.WithKind("Workspace")),
 	}}, Spec: autov1alpha1.UpdateSpec{WorkspaceName: "direct", StackName: "direct", Type: autov1alpha1.UpUpdate}}
-	s.must(s.Client.Create(s.ctx, next))
-	s.until(next, "to be complete", func() bool {
+	s.Must(s.Client.Create(s.Ctx, next))
+	s.Await(next, "to be complete", func() bool {
 		return stage.Condition(next.Status.Conditions, autov1alpha1.UpdateConditionTypeComplete).Status == metav1.ConditionTrue
 	})
 	if failed := stage.Condition(next.Status.Conditions, autov1alpha1.UpdateConditionTypeFailed); failed.Status != metav1.ConditionFalse {
 		t.Errorf("the next Update: %+v: %s", failed, next.Status.Message)
 	}
 	kept := f.named("by-hand")
-	s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(kept), kept))
-	s.must(s.Client.Get(s.ctx, client.ObjectKeyFromObject(f.outputs), &corev1.Secret{}))
+	s.Must(s.Client.Get(s.Ctx, client.ObjectKeyFromObject(kept), kept))
+	s.Must(s.Client.Get(s.Ctx, client.ObjectKeyFromObject(f.outputs), &corev1.Secret{}))
 	if kept.Status.Outputs != f.outputs.Name {
 		t.Errorf("PKO's Update has the outputs %q", kept.Status.Outputs)
 	}
@@ -359,25 +359,25 @@ func (f *formerly) checkBack(t *testing.T) {
 	s := f.told(t)
 	s.scaleManager("0")
 	pods := client.MatchingLabels{"auto.pulumi.com/component": "workspace"}
-	s.must(s.Client.DeleteAllOf(s.ctx, &corev1.Pod{}, client.InNamespace(s.Name), pods))
+	s.Must(s.Client.DeleteAllOf(s.Ctx, &corev1.Pod{}, client.InNamespace(s.Name), pods))
 	back := pko{s}
 	for _, name := range []string{"settled", "midway"} {
-		s.untilGone(s.Pod(name), "to be gone")
+		s.AwaitGone(s.Pod(name), "to be gone")
 		stack := s.Stack(name)
-		s.must(s.Client.Get(s.ctx, s.Key(name), stack))
+		s.Must(s.Client.Get(s.Ctx, s.Key(name), stack))
 		if diff := cmp.Diff([]string{pkoFinalizer}, stack.Finalizers); diff != "" || stack.Status.CurrentUpdate != nil {
 			t.Errorf("%s: under way %+v, finalizers (-want +got):\n%s", name, stack.Status.CurrentUpdate, diff)
 		}
 		workspace := s.Workspace(name)
-		s.must(s.Client.Get(s.ctx, s.Key(name), workspace))
+		s.Must(s.Client.Get(s.Ctx, s.Key(name), workspace))
 		// PKO applies a Workspace without force, and gets a pod of the old name for it.
 		back.apply(pkoObjects, "apiVersion: auto.pulumi.com/v1alpha1\nkind: Workspace\nmetadata: {name: %s}\nspec:\n%s", name, back.ofStack(name))
 		back.keepsAPod(workspace)
 		pod := s.Pod(name)
-		s.until(pod, "to run for PKO again", func() bool { return stage.PodReady(pod) && metav1.GetControllerOf(pod).Kind == "StatefulSet" })
+		s.Await(pod, "to run for PKO again", func() bool { return stage.PodReady(pod) && metav1.GetControllerOf(pod).Kind == "StatefulSet" })
 	}
 	updates := &autov1alpha1.UpdateList{}
-	s.must(s.Client.List(s.ctx, updates, client.InNamespace(s.Name)))
+	s.Must(s.Client.List(s.Ctx, updates, client.InNamespace(s.Name)))
 	for _, update := range updates.Items {
 		if len(update.Finalizers) != 0 || metav1.GetControllerOf(&update) == nil {
 			t.Errorf("Update %s: finalizers %v, owners %v", update.Name, update.Finalizers, update.OwnerReferences)
@@ -390,11 +390,11 @@ func (f *formerly) checkBack(t *testing.T) {
 
 // unharmed checks that what a stack had made is the very same.
 func (f *formerly) unharmed(s *story, name string) {
-	s.t.Helper()
+	s.T.Helper()
 	made := s.configMap(name)
-	s.must(s.Client.Get(s.ctx, s.Key(name), made))
+	s.Must(s.Client.Get(s.Ctx, s.Key(name), made))
 	if made.UID != f.made[name] || made.DeletionTimestamp != nil {
-		s.t.Errorf("the ConfigMap of %s was replaced: UID %s became %s", name, f.made[name], made.UID)
+		s.T.Errorf("the ConfigMap of %s was replaced: UID %s became %s", name, f.made[name], made.UID)
 	}
 }
 

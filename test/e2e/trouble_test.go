@@ -42,14 +42,14 @@ func troubles() map[string]trouble {
 			overlay: `{spec: {serviceAccountName: nobody}}`,
 			words:   []string{"ServiceAccount", "nobody"},
 			mend: func(s *story) {
-				s.must(s.Client.Create(s.ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "nobody"}}))
+				s.Must(s.Client.Create(s.Ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "nobody"}}))
 			},
 		},
 		"secret": {
 			overlay: `{spec: {envRefs: {TOKEN: {type: Secret, secret: {name: credentials, key: token}}}}}`,
 			words:   []string{"Secret", "credentials"},
 			mend: func(s *story) {
-				s.must(s.Client.Create(s.ctx, &corev1.Secret{
+				s.Must(s.Client.Create(s.Ctx, &corev1.Secret{
 					ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "credentials"}, StringData: map[string]string{"token": "t"},
 				}))
 			},
@@ -58,7 +58,7 @@ func troubles() map[string]trouble {
 			overlay: `{spec: {configRef: {greeting: {name: defaults, key: greeting}}}}`,
 			words:   []string{"ConfigMap", "defaults"},
 			mend: func(s *story) {
-				s.must(s.Client.Create(s.ctx, &corev1.ConfigMap{
+				s.Must(s.Client.Create(s.Ctx, &corev1.ConfigMap{
 					ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "defaults"}, Data: map[string]string{"greeting": "hi"},
 				}))
 			},
@@ -74,16 +74,16 @@ func TestTroubleIsToldInWords(t *testing.T) {
 			s.program("greeting", greeting)
 			began := time.Now()
 			stack := s.stack(name, "greeting", trouble.overlay)
-			ctx, cancel := context.WithTimeoutCause(s.ctx, soon, errors.New("not in "+soon.String()))
+			ctx, cancel := context.WithTimeoutCause(s.Ctx, soon, errors.New("not in "+soon.String()))
 			defer cancel()
-			s.must(s.Until(ctx, stack, "to say "+strings.Join(trouble.words, " … "), func() bool { return says(stack, trouble.words) }))
+			s.Must(s.Until(ctx, stack, "to say "+strings.Join(trouble.words, " … "), func() bool { return says(stack, trouble.words) }))
 			t.Logf("said after %.1fs: %s", time.Since(began).Seconds(), said(stack))
 			if ready := stage.Condition(stack.Status.Conditions, autov1alpha1.ConditionTypeReady); ready.Status != metav1.ConditionFalse {
 				t.Errorf("Ready is %q", ready.Status)
 			}
 			if trouble.mend != nil {
 				trouble.mend(s)
-				s.untilReady(stack)
+				s.AwaitReady(stack)
 			}
 		})
 	}

@@ -31,7 +31,7 @@ const (
 
 // definition is a definition as it is on the cluster.
 func (s *story) definition(name string) *unstructured.Unstructured {
-	s.t.Helper()
+	s.T.Helper()
 	definition := &unstructured.Unstructured{}
 	definition.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
 	definition.SetName(name)
@@ -41,17 +41,17 @@ func (s *story) definition(name string) *unstructured.Unstructured {
 
 // owned ends the story unless the definitions are the release's, or nobody's.
 func (s *story) owned(by string) {
-	s.t.Helper()
+	s.T.Helper()
 	for _, name := range kinds() {
 		if found := s.definition(name).GetAnnotations()[owner]; found != by {
-			s.t.Errorf("definition %s is of release %q, want %q", name, found, by)
+			s.T.Errorf("definition %s is of release %q, want %q", name, found, by)
 		}
 	}
 }
 
 // generations say whether somebody changed the definitions.
 func (s *story) generations() map[string]int64 {
-	s.t.Helper()
+	s.T.Helper()
 	all := map[string]int64{}
 	for _, name := range kinds() {
 		all[name] = s.definition(name).GetGeneration()
@@ -64,8 +64,8 @@ func TestInstall(t *testing.T) {
 	s := begin(t)
 	s.run("helm", s.helm("install", chart, "--set", "replicaCount=2,podDisruptionBudget.enabled=true,networkPolicy.enabled=true,webhook.enabled=true")...)
 	s.owned(release)
-	deployment, err := s.Deployment(s.ctx)
-	s.must(err)
+	deployment, err := s.Deployment(s.Ctx)
+	s.Must(err)
 	if deployment.Status.ReadyReplicas != 2 || deployment.Status.UpdatedReplicas != 2 {
 		t.Errorf("helm install --wait ended with %+v", deployment.Status)
 	}
@@ -89,57 +89,57 @@ func TestInstall(t *testing.T) {
 
 // isConfined looks at what the manager's pods may do. That the namespace let them in says the rest.
 func (s *story) isConfined() {
-	s.t.Helper()
-	pods, err := s.ManagerPods(s.ctx)
-	s.must(err)
+	s.T.Helper()
+	pods, err := s.ManagerPods(s.Ctx)
+	s.Must(err)
 	for i := range pods {
 		container := &pods[i].Spec.Containers[0]
 		if container.Resources.Requests.Cpu().IsZero() || container.Resources.Requests.Memory().IsZero() || container.Resources.Limits.Memory().IsZero() {
-			s.t.Errorf("the resources of %s are %v", pods[i].Name, container.Resources)
+			s.T.Errorf("the resources of %s are %v", pods[i].Name, container.Resources)
 		}
-		said, err := s.Exec(s.ctx, &pods[i], container.Name, "sh", "-c", "touch /tmp/x /var/lib/gantry/x && ! touch /x 2>/dev/null && ! touch /home/nonroot/x 2>/dev/null && echo confined")
+		said, err := s.Exec(s.Ctx, &pods[i], container.Name, "sh", "-c", "touch /tmp/x /var/lib/gantry/x && ! touch /x 2>/dev/null && ! touch /home/nonroot/x 2>/dev/null && echo confined")
 		if err != nil || said != "confined\n" {
-			s.t.Errorf("in %s one can write where one should not, or cannot where one should: %q, %v", pods[i].Name, said, err)
+			s.T.Errorf("in %s one can write where one should not, or cannot where one should: %q, %v", pods[i].Name, said, err)
 		}
 	}
 }
 
 // survivesADrain evicts the leader as `kubectl drain` does: the other replica takes over, and may not be evicted meanwhile.
 func (s *story) survivesADrain() {
-	s.t.Helper()
+	s.T.Helper()
 	budget := &policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: "gantry-manager"}}
-	s.until(budget, "to allow one eviction", func() bool { return budget.Status.CurrentHealthy == 2 && budget.Status.DisruptionsAllowed == 1 })
-	leader, err := s.Leader(s.ctx)
-	s.must(err)
-	pods, err := s.ManagerPods(s.ctx)
-	s.must(err)
+	s.Await(budget, "to allow one eviction", func() bool { return budget.Status.CurrentHealthy == 2 && budget.Status.DisruptionsAllowed == 1 })
+	leader, err := s.Leader(s.Ctx)
+	s.Must(err)
+	pods, err := s.ManagerPods(s.Ctx)
+	s.Must(err)
 	other := pods[slices.IndexFunc(pods, func(pod corev1.Pod) bool { return pod.Name != leader.Name })]
-	s.must(s.evict(leader.Name))
+	s.Must(s.evict(leader.Name))
 	if err := s.evict(other.Name); !apierrors.IsTooManyRequests(err) {
-		s.t.Errorf("evicting both replicas at once: %v, want that the disruption budget refuses it", err)
+		s.T.Errorf("evicting both replicas at once: %v, want that the disruption budget refuses it", err)
 	}
 	s.untilLed(leader.Name)
 	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: "gantry-manager"}}
-	s.until(deployment, "to have two replicas again", func() bool { return deployment.Status.ReadyReplicas == 2 && deployment.Status.Replicas == 2 })
+	s.Await(deployment, "to have two replicas again", func() bool { return deployment.Status.ReadyReplicas == 2 && deployment.Status.Replicas == 2 })
 }
 
 func (s *story) evict(pod string) error {
-	return s.Kube.PolicyV1().Evictions(system).Evict(s.ctx, &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: pod}})
+	return s.Kube.PolicyV1().Evictions(system).Evict(s.Ctx, &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: pod}})
 }
 
 // untilLed waits until another pod than the former leader has the leader's label. A watch may end before its time.
 func (s *story) untilLed(former string) {
-	s.t.Helper()
+	s.T.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		events, err := s.Kube.CoreV1().Pods(system).Watch(s.ctx, metav1.ListOptions{LabelSelector: leads + "=true", TimeoutSeconds: new(int64(10))})
-		s.must(err)
+		events, err := s.Kube.CoreV1().Pods(system).Watch(s.Ctx, metav1.ListOptions{LabelSelector: leads + "=true", TimeoutSeconds: new(int64(10))})
+		s.Must(err)
 		led := leadsAnother(events, former)
 		events.Stop()
 		if led {
 			return
 		}
 	}
-	s.t.Fatalf("no other pod than %s leads in %s", former, patience)
+	s.T.Fatalf("no other pod than %s leads in %s", former, patience)
 }
 
 func leadsAnother(events watch.Interface, former string) bool {

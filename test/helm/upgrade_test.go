@@ -36,11 +36,11 @@ type tenant struct {
 
 // tenant makes a namespace for Stacks, which goes before the release does.
 func (s *story) tenant() *tenant {
-	s.t.Helper()
-	namespace, err := s.NewNamespace(s.ctx, "helm", "restricted")
-	s.must(err)
+	s.T.Helper()
+	namespace, err := s.NewNamespace(s.Ctx, "helm", "restricted")
+	s.Must(err)
 	n := &tenant{Namespace: namespace, s: s}
-	s.t.Cleanup(n.leave)
+	s.T.Cleanup(n.leave)
 	return n
 }
 
@@ -48,27 +48,27 @@ func (s *story) tenant() *tenant {
 func (n *tenant) leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if n.s.t.Failed() {
+	if n.s.T.Failed() {
 		var dump bytes.Buffer
 		n.Dump(ctx, &dump)
-		n.s.t.Logf("namespace %s when the story failed:\n%s", n.Name, dump.String())
+		n.s.T.Logf("namespace %s when the story failed:\n%s", n.Name, dump.String())
 	}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: n.Name}}
 	if err := errors.Join(n.Leave(ctx), n.UntilGone(ctx, namespace, "to go")); err != nil {
-		n.s.t.Errorf("cleaning up: %v", err)
+		n.s.T.Errorf("cleaning up: %v", err)
 	}
 }
 
 // begins makes a Stack and waits until its first operation makes the thing. It returns the pod in which that runs.
 func (n *tenant) begins(name string) (*pulumiv1.Stack, *autov1alpha1.Update, *corev1.Pod) {
-	n.s.t.Helper()
-	n.s.must(n.ApplyProgram(n.s.ctx, name, fmt.Sprintf(slow, name)))
-	stack, err := n.CreateStack(n.s.ctx, name, name, onImage)
-	n.s.must(err)
-	n.s.until(stack, "to have an Update under way", func() bool { return stack.Status.CurrentUpdate != nil })
+	n.s.T.Helper()
+	n.s.Must(n.ApplyProgram(n.s.Ctx, name, fmt.Sprintf(slow, name)))
+	stack, err := n.CreateStack(n.s.Ctx, name, name, onImage)
+	n.s.Must(err)
+	n.s.Await(stack, "to have an Update under way", func() bool { return stack.Status.CurrentUpdate != nil })
 	update := &autov1alpha1.Update{}
 	update.Namespace, update.Name = n.Name, stack.Status.CurrentUpdate.Name
-	n.s.until(update, "to make the thing", func() bool {
+	n.s.Await(update, "to make the thing", func() bool {
 		return update.Status.Progress != nil && strings.Contains(update.Status.Progress.Step, "testing:index:Thing")
 	})
 	pod := n.Pod(name)
@@ -78,47 +78,47 @@ func (n *tenant) begins(name string) (*pulumiv1.Stack, *autov1alpha1.Update, *co
 
 // allow lets the thing of a Stack be done.
 func (n *tenant) allow(name string) {
-	n.s.t.Helper()
-	_, err := n.Shell(n.s.ctx, name, "touch /state/"+name+"-may")
-	n.s.must(err)
+	n.s.T.Helper()
+	_, err := n.Shell(n.s.Ctx, name, "touch /state/"+name+"-may")
+	n.s.Must(err)
 }
 
 // happened is what the thing of a Stack wrote down.
 func (n *tenant) happened(name string) string {
-	n.s.t.Helper()
-	log, err := n.Shell(n.s.ctx, name, "cut -d' ' -f2 /state/"+name+"/log | tr '\\n' ' '")
-	n.s.must(err)
+	n.s.T.Helper()
+	log, err := n.Shell(n.s.Ctx, name, "cut -d' ' -f2 /state/"+name+"/log | tr '\\n' ' '")
+	n.s.Must(err)
 	return strings.TrimSpace(log)
 }
 
 // ranOnce ends the story unless a Stack ran once, in the pod that it began in.
 func (n *tenant) ranOnce(stack *pulumiv1.Stack, update *autov1alpha1.Update, pod *corev1.Pod) {
-	n.s.t.Helper()
-	updates, err := n.Updates(n.s.ctx, stack.Name)
-	n.s.must(err)
+	n.s.T.Helper()
+	updates, err := n.Updates(n.s.Ctx, stack.Name)
+	n.s.Must(err)
 	if len(updates) != 1 || updates[0].UID != update.UID {
-		n.s.t.Errorf("Stack %s has %d Updates, want the one that was there", stack.Name, len(updates))
+		n.s.T.Errorf("Stack %s has %d Updates, want the one that was there", stack.Name, len(updates))
 	}
 	if log := n.happened(stack.Name); log != "begin end" {
-		n.s.t.Errorf("the thing of Stack %s saw %q, want one beginning and one end", stack.Name, log)
+		n.s.T.Errorf("the thing of Stack %s saw %q, want one beginning and one end", stack.Name, log)
 	}
 	now := n.Pod(stack.Name)
 	n.s.get(now)
 	if now.UID != pod.UID {
-		n.s.t.Errorf("the pod of Stack %s is another one", stack.Name)
+		n.s.T.Errorf("the pod of Stack %s is another one", stack.Name)
 	}
 	n.s.get(update)
 	if complete := stage.Condition(update.Status.Conditions, autov1alpha1.UpdateConditionTypeComplete); complete.Status != "True" {
-		n.s.t.Errorf("the Update of Stack %s: %+v", stack.Name, update.Status.Conditions)
+		n.s.T.Errorf("the Update of Stack %s: %+v", stack.Name, update.Status.Conditions)
 	}
 }
 
 // runs ends the story unless an Update is under way still.
 func (s *story) runs(update *autov1alpha1.Update) {
-	s.t.Helper()
+	s.T.Helper()
 	s.get(update)
 	if progressing := stage.Condition(update.Status.Conditions, autov1alpha1.UpdateConditionTypeProgressing); progressing.Status != "True" {
-		s.t.Errorf("the Update is not under way: %+v", update.Status.Conditions)
+		s.T.Errorf("the Update is not under way: %+v", update.Status.Conditions)
 	}
 }
 
@@ -132,8 +132,8 @@ func TestUpgrade(t *testing.T) {
 	n := s.tenant()
 	stack, update, pod := n.begins("app")
 
-	leader, err := s.Leader(s.ctx)
-	s.must(err)
+	leader, err := s.Leader(s.Ctx)
+	s.Must(err)
 	s.run("helm", s.helm("upgrade", chart, "--set", "controller.idleTimeout=10m,replicaCount=2,podDisruptionBudget.enabled=true")...)
 	s.untilLed(leader.Name)
 	s.runs(update)
@@ -141,24 +141,24 @@ func TestUpgrade(t *testing.T) {
 		t.Errorf("the definition of Stack lacks %s after the upgrade", newField)
 	}
 	n.allow("app")
-	s.untilReady(stack)
+	s.AwaitReady(stack)
 	n.ranOnce(stack, update, pod)
 
 	t.Log("a rollback takes managers and definitions back, and the Stacks go on")
-	leader, err = s.Leader(s.ctx)
-	s.must(err)
+	leader, err = s.Leader(s.Ctx)
+	s.Must(err)
 	s.run("helm", "rollback", release, "1", "--namespace", system, "--wait", "--timeout", patience.String())
 	s.untilLed(leader.Name)
-	deployment, err := s.Deployment(s.ctx)
-	s.must(err)
+	deployment, err := s.Deployment(s.Ctx)
+	s.Must(err)
 	if version := deployment.Spec.Template.Labels["app.kubernetes.io/version"]; version != previousVersion || *deployment.Spec.Replicas != 1 {
 		t.Errorf("after the rollback there are %d replicas of version %s", *deployment.Spec.Replicas, version)
 	}
 	if s.knows(newField) {
 		t.Errorf("the definition of Stack has %s after the rollback", newField)
 	}
-	s.must(s.Annotate(s.ctx, stack, pulumiv1.AnnotationReconciliationRequest, new("after the rollback")))
-	s.until(stack, "to have answered a request", func() bool {
+	s.Must(s.Annotate(s.Ctx, stack, pulumiv1.AnnotationReconciliationRequest, new("after the rollback")))
+	s.Await(stack, "to have answered a request", func() bool {
 		return stack.Status.LastUpdate.ReconcileRequest == "after the rollback" && stage.Ready(stack)
 	})
 	if log := n.happened("app"); log != "begin end" {
@@ -179,14 +179,14 @@ func TestUninstall(t *testing.T) {
 	running, update, pod := n.begins("running")
 	gone, _, _ := n.begins("gone")
 	n.allow("gone")
-	s.untilReady(gone)
+	s.AwaitReady(gone)
 
 	s.uninstall()
 	t.Log("a Stack that is deleted now waits, and an operation that runs goes on to its end")
-	s.must(s.Client.Delete(s.ctx, gone))
+	s.Must(s.Client.Delete(s.Ctx, gone))
 	n.allow("running")
-	_, err := n.Shell(s.ctx, "running", "until grep -q ' end ' /state/running/log; do sleep 0.1; done")
-	s.must(err)
+	_, err := n.Shell(s.Ctx, "running", "until grep -q ' end ' /state/running/log; do sleep 0.1; done")
+	s.Must(err)
 	s.get(gone)
 	if gone.DeletionTimestamp == nil || len(gone.Finalizers) == 0 {
 		t.Errorf("without a manager, a deleted Stack is %+v", gone.ObjectMeta)
@@ -198,14 +198,14 @@ func TestUninstall(t *testing.T) {
 
 	t.Log("installed again, Gantry destroys the one and records the other")
 	s.run("helm", s.helm("install", chart)...)
-	s.untilGone(gone, "to be destroyed and gone")
-	s.untilReady(running)
+	s.AwaitGone(gone, "to be destroyed and gone")
+	s.AwaitReady(running)
 	n.ranOnce(running, update, pod)
-	destroyed, err := n.Shell(s.ctx, "running", "cut -d' ' -f2 /state/gone/log | tr '\\n' ' '")
+	destroyed, err := n.Shell(s.Ctx, "running", "cut -d' ' -f2 /state/gone/log | tr '\\n' ' '")
 	if err != nil || strings.TrimSpace(destroyed) != "begin end delete" {
 		t.Errorf("the thing of the deleted Stack saw %q (%v), want that it was destroyed", destroyed, err)
 	}
-	if err := s.Client.Get(s.ctx, client.ObjectKeyFromObject(gone), gone); client.IgnoreNotFound(err) != nil {
+	if err := s.Client.Get(s.Ctx, client.ObjectKeyFromObject(gone), gone); client.IgnoreNotFound(err) != nil {
 		t.Error(err)
 	}
 }
