@@ -40,10 +40,10 @@ func TestArgoCD(t *testing.T) {
 		"BrokenProgram": brokenProgram, "LateProgram": lateProgram, "LaterWave": laterWave,
 		"ExampleOfPKO": exampleOfPKO, "Actions": actions,
 	}
-	for name, tell := range stories {
+	for name, told := range stories {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			tell(argo.begin(t, "argo-"+strings.ToLower(name)))
+			told(argo.begin(t, "argo-"+strings.ToLower(name)))
 		})
 	}
 }

@@ -38,6 +38,7 @@ func begin(t *testing.T, name string) *story {
 
 // of is a story in a namespace that is there.
 func of(ctx context.Context, t *testing.T, namespace *stage.Namespace) *story {
+	t.Helper()
 	return &story{Namespace: namespace, Story: &tell.Story{T: t, Ctx: ctx, Cluster: namespace.Stage, Patience: patience}}
 }
 
