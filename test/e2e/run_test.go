@@ -69,14 +69,20 @@ func checkLastUpdate(s *story, stack *pulumiv1.Stack, update autov1alpha1.Update
 	if got.LastResyncTime.IsZero() {
 		s.T.Error("lastResyncTime is not set")
 	}
+	if !got.LastSuccessTime.Equal(&got.LastResyncTime) || got.SpecDigest == "" {
+		s.T.Errorf("lastSuccessTime is %v, lastResyncTime %v, specDigest %q", got.LastSuccessTime, got.LastResyncTime, got.SpecDigest)
+	}
+	if got.Source == nil || !strings.HasPrefix(got.Source.Content, "sha256:") {
+		s.T.Fatalf("the source on record is %+v, want what it says as a digest too", got.Source)
+	}
 	if len(got.Inputs) != 1 || got.Inputs["Secret/passphrase"] == "" {
 		s.T.Errorf("the inputs on record are %v, want the Secret with the passphrase alone", got.Inputs)
 	}
-	got.LastResyncTime, got.Permalink, got.Message, got.Inputs = metav1.Time{}, "", "", nil
+	got.LastResyncTime, got.LastSuccessTime, got.SpecDigest, got.Permalink, got.Message, got.Inputs = metav1.Time{}, metav1.Time{}, "", "", "", nil
 	want := pulumiv1.LastUpdate{
 		Generation: stack.Generation, Name: update.Name, Type: autov1alpha1.UpUpdate, State: pulumiv1.SucceededStackState,
 		LastAttemptedCommit: revision, LastSuccessfulCommit: revision,
-		Source: &pulumiv1.SourceRecord{Revision: revision, Digest: program.Status.Artifact.Digest},
+		Source: &pulumiv1.SourceRecord{Revision: revision, Digest: program.Status.Artifact.Digest, Content: got.Source.Content},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		s.T.Errorf("lastUpdate (-want +got):\n%s", diff)

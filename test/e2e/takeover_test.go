@@ -239,7 +239,11 @@ func (f *formerly) checkSettled(t *testing.T) {
 	if kept := stack.Status.Source; kept == nil || kept.Digest == "" || !cmp.Equal(kept, stack.Status.LastUpdate.Source) {
 		t.Errorf("the source %+v is adopted, want that of the last update, %+v", kept, stack.Status.LastUpdate.Source)
 	}
-	stack.Status.LastUpdate.Inputs, stack.Status.LastUpdate.Source = nil, nil // PKO keeps no such records
+	if stack.Status.LastUpdate.SpecDigest == "" {
+		t.Error("the spec that was deployed last is not on record")
+	}
+	last := stack.Status.LastUpdate
+	last.Inputs, last.Source, last.SpecDigest = nil, nil, "" // PKO keeps no such records
 	if diff := cmp.Diff(f.settled, *stack.Status.LastUpdate); diff != "" || stack.Generation != 2 || len(stack.Status.Conditions) != 1 {
 		t.Errorf("generation %d, conditions %+v, lastUpdate (-want +got):\n%s", stack.Generation, stack.Status.Conditions, diff)
 	}
