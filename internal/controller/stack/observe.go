@@ -31,10 +31,10 @@ func (r *Reconciler) observe(ctx context.Context, stack *pulumiv1.Stack) (Observ
 	if o.Workspace, err = r.workspace(ctx, workspaceKey(stack)); err != nil {
 		return o, err
 	}
+	adoptGeneration(o.Stack)
 	if err := r.observeUpdate(ctx, &o); err != nil {
 		return o, err
 	}
-	adoptGeneration(o.Stack)
 	r.observeCancel(ctx, &o)
 	if o.Update != nil && o.Update.Status.PodUID != "" {
 		r.restore(ctx, o.Stack)

@@ -87,16 +87,19 @@ func wanted(stack *pulumiv1.Stack) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// adoptGeneration takes a new generation of a Stack that is or was suspended for the one that ran last, if nothing else is
-// new in it: neither to suspend a Stack nor to resume it is a reason to run.
+// adoptGeneration takes a new generation of a Stack that is or was suspended for the one that ran last, or runs, if nothing
+// else is new in it: neither to suspend a Stack nor to resume it is a reason to run, or to count anew.
 func adoptGeneration(stack *pulumiv1.Stack) {
 	was := meta.IsStatusConditionTrue(stack.Status.Conditions, pulumiv1.ConditionTypeSuspended)
-	last := lastUpdate(stack)
-	if last == nil || last.Generation == stack.Generation || last.SpecDigest == "" || (!was && !stack.Spec.Suspend) {
+	if !was && !stack.Spec.Suspend {
 		return
 	}
-	if last.SpecDigest == wanted(stack) {
+	digest := wanted(stack)
+	if last := lastUpdate(stack); last != nil && last.SpecDigest != "" && last.SpecDigest == digest {
 		last.Generation = stack.Generation
+	}
+	if current := stack.Status.CurrentUpdate; current != nil && current.SpecDigest != "" && current.SpecDigest == digest {
+		current.Generation = stack.Generation
 	}
 }
 
