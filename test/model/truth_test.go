@@ -241,7 +241,7 @@ func (w *world) witnessUpdate(before, after client.Object) {
 		if d.begun && !d.ended {
 			w.fail("the Update %s is gone while its operation runs", d.name)
 		}
-		if l := w.lives[d.stack]; l != nil && was.Namespace == elsewhere && was.DeletionTimestamp != nil {
+		if l := w.lives[d.stack]; l != nil && d.begun && was.Namespace == elsewhere && was.DeletionTimestamp != nil {
 			l.lost = d // nothing keeps it there until it is on record
 		}
 		return
