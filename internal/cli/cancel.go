@@ -26,11 +26,7 @@ func (a *app) cancelCommand() *cobra.Command {
 }
 
 func (a *app) cancel(ctx context.Context, name string, w *waiting) error {
-	session, err := a.connect()
-	if err != nil {
-		return err
-	}
-	stack, err := session.stack(ctx, name)
+	session, stack, err := a.stackNamed(ctx, name)
 	if err != nil {
 		return err
 	}

@@ -44,11 +44,7 @@ func (a *app) logsCommand() *cobra.Command {
 }
 
 func (a *app) logs(ctx context.Context, name string, follows bool, w *waiting) error {
-	session, err := a.connect()
-	if err != nil {
-		return err
-	}
-	stack, err := session.stack(ctx, name)
+	session, stack, err := a.stackNamed(ctx, name)
 	if err != nil {
 		return err
 	}

@@ -46,11 +46,7 @@ func (a *app) runCommand(kind autov1alpha1.UpdateType) *cobra.Command {
 }
 
 func (a *app) runOnce(ctx context.Context, o once, name string, w *waiting) error {
-	session, err := a.connect()
-	if err != nil {
-		return err
-	}
-	stack, err := session.stack(ctx, name)
+	session, stack, err := a.stackNamed(ctx, name)
 	if err != nil {
 		return err
 	}

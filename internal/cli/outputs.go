@@ -40,11 +40,7 @@ func (a *app) outputsCommand() *cobra.Command {
 }
 
 func (a *app) outputs(ctx context.Context, args []string, reveal bool, output string) error {
-	session, err := a.connect()
-	if err != nil {
-		return err
-	}
-	stack, err := session.stack(ctx, args[0])
+	session, stack, err := a.stackNamed(ctx, args[0])
 	if err != nil {
 		return err
 	}

@@ -63,11 +63,7 @@ func (a *app) reconcileCommand() *cobra.Command {
 }
 
 func (a *app) reconcile(ctx context.Context, name string, w *waiting) error {
-	session, err := a.connect()
-	if err != nil {
-		return err
-	}
-	stack, err := session.stack(ctx, name)
+	session, stack, err := a.stackNamed(ctx, name)
 	if err != nil {
 		return err
 	}

@@ -96,6 +96,16 @@ func (s *session) stack(ctx context.Context, name string) (*pulumiv1.Stack, erro
 	return stack, explained(err)
 }
 
+// stackNamed connects and reads a Stack.
+func (a *app) stackNamed(ctx context.Context, name string) (*session, *pulumiv1.Stack, error) {
+	s, err := a.connect()
+	if err != nil {
+		return nil, nil, err
+	}
+	stack, err := s.stack(ctx, name)
+	return s, stack, err
+}
+
 // isUnknownKind tells that it is the kind that is not there, and not the object.
 func isUnknownKind(err error) bool {
 	var status apierrors.APIStatus

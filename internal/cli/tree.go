@@ -58,14 +58,11 @@ func (a *app) treeCommand() *cobra.Command {
 }
 
 func (a *app) tree(ctx context.Context, name string, deep bool) error {
-	session, err := a.connect()
+	session, stack, err := a.stackNamed(ctx, name)
 	if err != nil {
 		return err
 	}
-	b := branch{}
-	if b.stack, err = session.stack(ctx, name); err != nil {
-		return err
-	}
+	b := branch{stack: stack}
 	if b.workspace, _, err = session.underWay(ctx, b.stack); err != nil {
 		return err
 	}

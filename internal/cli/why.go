@@ -50,11 +50,7 @@ func (a *app) whyCommand() *cobra.Command {
 }
 
 func (a *app) why(ctx context.Context, name, output string) error {
-	session, err := a.connect()
-	if err != nil {
-		return err
-	}
-	stack, err := session.stack(ctx, name)
+	session, stack, err := a.stackNamed(ctx, name)
 	if err != nil {
 		return err
 	}
