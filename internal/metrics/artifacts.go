@@ -22,13 +22,12 @@ type Artifacts struct {
 
 // NewArtifacts makes an Artifacts.
 func NewArtifacts(read func() artifact.Usage) *Artifacts {
-	desc := func(name, help string) *prometheus.Desc { return prometheus.NewDesc(name, help, nil, nil) }
 	return &Artifacts{
 		read:     read,
-		archives: desc(NameArtifacts, "Number of archives in the artifact store."),
-		bytes:    desc(NameArtifactBytes, "Bytes that the archives in the artifact store have together."),
-		limit:    desc(NameArtifactLimit, "Bytes that the artifact store should have at most."),
-		evicted:  desc(NameArtifactEvictions, "Number of archives that were evicted because nothing named or used them."),
+		archives: describe(NameArtifacts, "Number of archives in the artifact store."),
+		bytes:    describe(NameArtifactBytes, "Bytes that the archives in the artifact store have together."),
+		limit:    describe(NameArtifactLimit, "Bytes that the artifact store should have at most."),
+		evicted:  describe(NameArtifactEvictions, "Number of archives that were evicted because nothing named or used them."),
 	}
 }
 

@@ -19,9 +19,8 @@ type Certificates struct {
 // zero where there is none yet.
 func NewCertificates(ends func() (serving, authority time.Time)) *Certificates {
 	return &Certificates{
-		ends: ends,
-		expiry: prometheus.NewDesc(NameCertificateExpiry, "When the certificate of the hub ends, in seconds since 1970.",
-			[]string{labelCertificate}, nil),
+		ends:   ends,
+		expiry: describe(NameCertificateExpiry, "When the certificate of the hub ends, in seconds since 1970.", labelCertificate),
 	}
 }
 

@@ -28,16 +28,13 @@ type Fleet struct {
 
 // NewFleet makes a Fleet.
 func NewFleet(read Read) *Fleet {
-	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc(name, help, labels, nil)
-	}
 	return &Fleet{
 		read:     read,
-		active:   desc(NameStacksActive, "Number of Stacks."),
-		programs: desc(NameProgramsActive, "Number of Programs."),
-		stacks:   desc(NameStacks, "Number of Stacks by their state.", labelState),
-		failing:  desc(NameFailing, "Number of Stacks whose last update failed."),
-		longest:  desc(NameReconcilingOldest, "Since when the Stack that is Reconciling for the longest time is, in seconds since 1970."),
+		active:   describe(NameStacksActive, "Number of Stacks."),
+		programs: describe(NameProgramsActive, "Number of Programs."),
+		stacks:   describe(NameStacks, "Number of Stacks by their state.", labelState),
+		failing:  describe(NameFailing, "Number of Stacks whose last update failed."),
+		longest:  describe(NameReconcilingOldest, "Since when the Stack that is Reconciling for the longest time is, in seconds since 1970."),
 	}
 }
 

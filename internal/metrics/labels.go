@@ -3,6 +3,8 @@ package metrics
 import (
 	"slices"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 )
 
@@ -50,4 +52,9 @@ func known(value string, values []string) string {
 		return value
 	}
 	return other
+}
+
+// describe describes a metric.
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
 }

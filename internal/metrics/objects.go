@@ -33,17 +33,14 @@ type Read func(client.ObjectList) error
 // NewObjects makes an Objects.
 func NewObjects(read Read) *Objects {
 	stack := []string{labelNamespace, labelName}
-	desc := func(name, help string, labels []string) *prometheus.Desc {
-		return prometheus.NewDesc(name, help, labels, nil)
-	}
 	return &Objects{
 		read:        read,
-		failing:     desc(NameStacksFailing, "1 if the Stack's last update failed, else 0.", stack),
-		reconciling: desc(NameStacksReconciling, "1 if the Stack is Reconciling, else 0.", stack),
-		stalled:     desc(NameStackStalled, "1 if the Stack is Stalled, else 0.", stack),
-		success:     desc(NameStackSuccess, "When the Stack's last success was recorded, in seconds since 1970.", stack),
-		born: desc(NameResourceCreated, "When the object was created, in seconds since 1970.",
-			[]string{labelName, labelNamespace, "group", "version", "kind"}),
+		failing:     describe(NameStacksFailing, "1 if the Stack's last update failed, else 0.", stack...),
+		reconciling: describe(NameStacksReconciling, "1 if the Stack is Reconciling, else 0.", stack...),
+		stalled:     describe(NameStackStalled, "1 if the Stack is Stalled, else 0.", stack...),
+		success:     describe(NameStackSuccess, "When the Stack's last success was recorded, in seconds since 1970.", stack...),
+		born: describe(NameResourceCreated, "When the object was created, in seconds since 1970.",
+			labelName, labelNamespace, "group", "version", "kind"),
 	}
 }
 

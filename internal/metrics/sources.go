@@ -16,7 +16,7 @@ type Sources struct {
 func NewSources(count func() (followed, failing int)) *Sources {
 	return &Sources{
 		count:   count,
-		remotes: prometheus.NewDesc(NameGitRemotes, "Refs of git repositories that are polled, by how the last poll went.", []string{labelState}, nil),
+		remotes: describe(NameGitRemotes, "Refs of git repositories that are polled, by how the last poll went.", labelState),
 	}
 }
 

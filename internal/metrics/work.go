@@ -27,16 +27,13 @@ type Work struct {
 
 // NewWork makes a Work.
 func NewWork(read Read) *Work {
-	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc(name, help, labels, nil)
-	}
 	return &Work{
 		read:       read,
-		updates:    desc(NameUpdates, "Number of Updates that are not complete.", labelState, labelType),
-		waiting:    desc(NameWaitingOldest, "When the Update that waits for the longest time was created, in seconds since 1970."),
-		running:    desc(NameRunningOldest, "When the operation that runs for the longest time was given to its pod, in seconds since 1970."),
-		workspaces: desc(NameWorkspaces, "Number of Workspaces by their state and its reason.", labelState, labelReason),
-		pods:       desc(NamePods, "Number of pods of Workspaces by their phase.", labelPhase),
+		updates:    describe(NameUpdates, "Number of Updates that are not complete.", labelState, labelType),
+		waiting:    describe(NameWaitingOldest, "When the Update that waits for the longest time was created, in seconds since 1970."),
+		running:    describe(NameRunningOldest, "When the operation that runs for the longest time was given to its pod, in seconds since 1970."),
+		workspaces: describe(NameWorkspaces, "Number of Workspaces by their state and its reason.", labelState, labelReason),
+		pods:       describe(NamePods, "Number of pods of Workspaces by their phase.", labelPhase),
 	}
 }
 
