@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/gantry-operator/gantry/test/e2e/stage"
+	"github.com/gantry-operator/gantry/test/e2e/tell"
 	"github.com/gantry-operator/gantry/test/gitserver"
 )
 
@@ -32,14 +33,7 @@ const (
 
 // TestPages tells each page as a story on the cluster: its commands in one shell, in their order.
 func TestPages(t *testing.T) {
-	kubeconfig := os.Getenv("KUBECONFIG")
-	if os.Getenv("GANTRY_E2E") != "1" || kubeconfig == "" {
-		t.Skip("SKIPPED: no cluster, so no command of the pages is run. Set GANTRY_E2E=1 and KUBECONFIG, or run `make e2e`.")
-	}
-	s, err := stage.Connect(t.Context(), kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := tell.Connect(t, "make e2e")
 	for page, blocks := range pages(t) {
 		if !slices.ContainsFunc(blocks, block.runs) {
 			continue
@@ -47,7 +41,7 @@ func TestPages(t *testing.T) {
 		t.Run(page, func(t *testing.T) {
 			t.Parallel()
 			n := begin(t, s)
-			tell(t, n, blocks, kubeconfig)
+			narrate(t, n, blocks, os.Getenv("KUBECONFIG"))
 		})
 	}
 }
@@ -91,8 +85,8 @@ type session struct {
 	replace *strings.Replacer
 }
 
-// tell runs the commands of a page and looks at what they print.
-func tell(t *testing.T, n *stage.Namespace, blocks []block, kubeconfig string) {
+// narrate runs the commands of a page and looks at what they print.
+func narrate(t *testing.T, n *stage.Namespace, blocks []block, kubeconfig string) {
 	t.Helper()
 	s := session{folder: t.TempDir(), replace: strings.NewReplacer()}
 	s.checkout(t)
