@@ -361,6 +361,12 @@ func (f *formerly) checkDirect(t *testing.T) {
 // checkBack: Gantry goes as the page on migration says, and PKO finds what it can go on with.
 func (f *formerly) checkBack(t *testing.T) {
 	s := f.told(t)
+	updates := &autov1alpha1.UpdateList{}
+	s.Must(s.Client.List(s.Ctx, updates, client.InNamespace(s.Name)))
+	for i := range updates.Items {
+		update := &updates.Items[i]
+		s.Await(update, "to have ended", func() bool { return len(update.Finalizers) == 0 })
+	}
 	s.scaleManager("0")
 	pods := client.MatchingLabels{"auto.pulumi.com/component": "workspace"}
 	s.Must(s.Client.DeleteAllOf(s.Ctx, &corev1.Pod{}, client.InNamespace(s.Name), pods))
@@ -380,7 +386,6 @@ func (f *formerly) checkBack(t *testing.T) {
 		pod := s.Pod(name)
 		s.Await(pod, "to run for PKO again", func() bool { return stage.PodReady(pod) && metav1.GetControllerOf(pod).Kind == "StatefulSet" })
 	}
-	updates := &autov1alpha1.UpdateList{}
 	s.Must(s.Client.List(s.Ctx, updates, client.InNamespace(s.Name)))
 	for _, update := range updates.Items {
 		if len(update.Finalizers) != 0 || metav1.GetControllerOf(&update) == nil {
