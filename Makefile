@@ -134,7 +134,7 @@ cluster-down: bin/cluster ## End the embedded cluster and remove everything it m
 	@bin/cluster down
 
 .PHONY: cluster-check
-cluster-check: packages bin/cluster bin/kube bin/coredns bin/pause.tar ## Prove that clusters start, mend and end cleanly (uses one of its own)
+cluster-check: packages bin/cluster bin/kube bin/coredns bin/pause.tar bin/kubectl ## Prove that clusters start, mend and end cleanly (uses one of its own)
 	@$(call say,check the cluster)
 	@cd test/cluster && GANTRY_CLUSTER_PROGRAMS=$(CURDIR)/bin go test ./host -count=1 -v -timeout 10m
 
