@@ -46,8 +46,8 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// runs tells whether a block is commands to run.
-func (b block) runs() bool { return b.language == "sh" && b.notRun == "" }
+// runs tells whether a block is commands that the page runs itself.
+func (b block) runs() bool { return b.language == "sh" && b.notRun == "" && b.runBy == "" }
 
 // begin makes an empty namespace for a page.
 func begin(t *testing.T, s *stage.Stage) *stage.Namespace {
@@ -83,13 +83,19 @@ type session struct {
 	folder string
 	// replace are words of the page and what stands for them here.
 	replace *strings.Replacer
+	// environment is what the commands have beside what those of all pages have.
+	environment []string
 }
 
 // narrate runs the commands of a page and looks at what they print.
 func narrate(t *testing.T, n *stage.Namespace, blocks []block, kubeconfig string) {
 	t.Helper()
 	s := session{folder: t.TempDir(), replace: strings.NewReplacer()}
-	s.checkout(t)
+	if slices.ContainsFunc(blocks, func(b block) bool { return b.checkout }) {
+		s.clone(t)
+	} else {
+		s.checkout(t)
+	}
 	s.useNamespace(t, kubeconfig, n.Name)
 	if slices.ContainsFunc(blocks, func(b block) bool { return b.git }) {
 		s.git(t, n)
@@ -190,6 +196,7 @@ func (s session) run(t *testing.T, n *stage.Namespace, blocks []block) {
 		"PATH=" + programs + ":" + os.Getenv("PATH"), "HOME=" + s.folder, "PAGE=" + s.folder,
 		"KUBECONFIG=" + filepath.Join(s.folder, ".kubeconfig"), "TOKEN=" + gitToken, "NAMESPACE=" + n.Name, "LC_ALL=C.UTF-8",
 	}
+	command.Env = append(command.Env, s.environment...)
 	began := time.Now()
 	said, err := command.CombinedOutput()
 	t.Logf("the commands took %s", time.Since(began).Round(time.Second))

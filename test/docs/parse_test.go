@@ -35,6 +35,18 @@ func TestParse(t *testing.T) {
 			page: text("<!-- test: file x.yaml; values; with git -->", "'''yaml", "'''"),
 			want: []block{{page: "p", line: 2, language: "yaml", directive: directive{file: "x.yaml", as: "values", git: true}}},
 		},
+		"RunByAStory": {
+			page: text("<!-- test: run by TestX -->", "'''sh", "'''", "<!-- test: with checkout -->", "'''sh", "'''"),
+			want: []block{
+				{page: "p", line: 2, language: "sh", directive: directive{runBy: "TestX"}},
+				{page: "p", line: 5, language: "sh", directive: directive{checkout: true}},
+			},
+		},
+		"RunIsForCommands": {
+			page:  text("<!-- test: run by TestX -->", "'''json", "'''"),
+			want:  []block{{page: "p", line: 2, language: "json", directive: directive{runBy: "TestX"}}},
+			wrong: "only commands",
+		},
 		"Part": {
 			page: text("<!-- test: part of Stack spec -->", "'''yaml", "'''"),
 			want: []block{{page: "p", line: 2, language: "yaml", directive: directive{as: "part", kind: "Stack", path: "spec"}}},

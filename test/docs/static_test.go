@@ -64,6 +64,14 @@ func depend(t *testing.T, folder string) {
 	}
 }
 
+// TestEveryBlockIsKnown shows that somebody looks at each block.
+func TestEveryBlockIsKnown(t *testing.T) {
+	_, problems := read(t)
+	for _, problem := range problems {
+		t.Error(problem)
+	}
+}
+
 // each runs a check on the blocks that want it.
 func each(t *testing.T, wanted func(block) bool, check func(block)) {
 	t.Helper()

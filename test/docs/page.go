@@ -12,7 +12,9 @@
 //   - `part of KIND PATH`: yaml that belongs at a path of an object, such as `part of Stack spec`;
 //   - `values`, `kustomization`, `prometheus`: yaml of Helm for our chart, of kustomize, of Prometheus;
 //   - `output`: what the commands before have printed, line by line, but for spaces; … stands for anything;
-//   - `with git`: the page's commands find a git host at git.example.com.
+//   - `with git`: the page's commands find a git host at git.example.com;
+//   - `with checkout`: the page's commands are in a checkout of the repository in which everything is built;
+//   - `run by TEST`: the story of that name runs the block, because it needs what only that story has.
 //
 // Several are separated by semicolons.
 package docs
@@ -43,10 +45,10 @@ func (b block) String() string { return fmt.Sprintf("%s:%d", b.page, b.line) }
 
 // directive is what the comment before a block says.
 type directive struct {
-	notRun, file, kind, path string
+	notRun, runBy, file, kind, path string
 	// as is how the text is to be understood: values, kustomization, prometheus, output, or by itself.
-	as  string
-	git bool
+	as            string
+	git, checkout bool
 }
 
 // parse reads the blocks of a page, and tells what is wrong with them.
@@ -100,6 +102,10 @@ func parseDirective(said string) (directive, error) {
 			d.as = word
 		case word == "with git":
 			d.git = true
+		case word == "with checkout":
+			d.checkout = true
+		case len(fields) == 3 && fields[0] == "run" && fields[1] == "by":
+			d.runBy = fields[2]
 		case len(fields) == 2 && fields[0] == "file":
 			d.file = fields[1]
 		case len(fields) == 4 && fields[0] == "part" && fields[1] == "of":
@@ -127,18 +133,12 @@ func (b block) problem() string {
 		return fmt.Sprintf("the language %q is not one of yaml, sh, json, go and text", b.language)
 	case !slices.Contains(as, b.as):
 		return fmt.Sprintf("%q means nothing before %s", b.as, b.language)
+	case b.runBy != "" && b.language != "sh":
+		return "only commands are run"
 	case b.file != "" && filepath.Base(b.file) != b.file:
 		return "a file has a name, and no folder"
 	}
 	return ""
-}
-
-// TestEveryBlockIsKnown shows that somebody looks at each block.
-func TestEveryBlockIsKnown(t *testing.T) {
-	_, problems := read(t)
-	for _, problem := range problems {
-		t.Error(problem)
-	}
 }
 
 // pages are all blocks of the documentation, by page.
