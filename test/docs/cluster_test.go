@@ -135,7 +135,7 @@ func (s session) read(t *testing.T, name string) string {
 // checkout lets the folder of the session look like one of the repository.
 func (s session) checkout(t *testing.T) {
 	t.Helper()
-	for _, name := range []string{"charts", "config", "dist"} {
+	for _, name := range []string{"charts", "config"} {
 		path, err := filepath.Abs(filepath.Join(root, name))
 		if err == nil {
 			err = os.Symlink(path, filepath.Join(s.folder, name))
