@@ -172,7 +172,7 @@ func (r *replica) said() string {
 // start starts a manager and makes the Pod that it takes itself for.
 func (c *cluster) start(name string, more ...string) *replica {
 	c.t.Helper()
-	c.create(&corev1.Pod{
+	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "gantry-system", Name: name, Labels: map[string]string{labelName: labelNameValue}},
 		Spec: corev1.PodSpec{Containers: []corev1.Container{{
 			Name: "manager", Image: "localhost/gantry:test",
@@ -182,7 +182,15 @@ func (c *cluster) start(name string, more ...string) *replica {
 				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 			},
 		}}},
-	})
+	}
+	c.create(pod)
+	return c.startIn(pod, more...)
+}
+
+// startIn starts a manager in a pod, which may have had one before.
+func (c *cluster) startIn(pod *corev1.Pod, more ...string) *replica {
+	c.t.Helper()
+	name := pod.Name
 	r := &replica{name: name, hub: freeAddress(c.t), artifacts: freeAddress(c.t), metrics: freeAddress(c.t), ended: make(chan error, 1), output: &output{}}
 	args := append([]string{
 		"--leader-elect", "--leader-election-lease-duration=3s", "--leader-election-renew-deadline=2s", "--leader-election-retry-period=200ms",
@@ -190,7 +198,7 @@ func (c *cluster) start(name string, more ...string) *replica {
 		"--artifact-dir=" + c.t.TempDir(), "--zap-log-level=debug",
 	}, more...)
 	r.process = exec.CommandContext(context.WithoutCancel(c.t.Context()), os.Args[0], args...)
-	r.process.Env = append(os.Environ(), asManager+"=1", "KUBECONFIG="+c.kubeconfig, "POD_NAMESPACE=gantry-system", "POD_NAME="+name)
+	r.process.Env = append(os.Environ(), asManager+"=1", "KUBECONFIG="+c.kubeconfig, "POD_NAMESPACE=gantry-system", "POD_NAME="+name, "POD_UID="+string(pod.UID))
 	r.process.Stdout, r.process.Stderr = r.output, r.output
 	if err := r.process.Start(); err != nil {
 		c.t.Fatal(err)

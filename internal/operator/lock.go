@@ -36,9 +36,9 @@ func newLock(config *rest.Config, o Options, log logr.Logger) (resourcelock.Inte
 	if !o.LeaderElect {
 		return nil, nil
 	}
-	host, err := os.Hostname()
+	identity, err := candidate(o)
 	if err != nil {
-		return nil, fmt.Errorf("name the candidate for the leader's lease: %w", err)
+		return nil, err
 	}
 	config = rest.CopyConfig(config)
 	// One request that hangs must not lose the lease.
@@ -50,12 +50,25 @@ func newLock(config *rest.Config, o Options, log logr.Logger) (resourcelock.Inte
 	own := &resourcelock.LeaseLock{
 		LeaseMeta:  metav1.ObjectMeta{Namespace: o.PodNamespace, Name: leaseID},
 		Client:     leases,
-		LockConfig: resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID())},
+		LockConfig: resourcelock.ResourceLockConfig{Identity: identity},
 	}
 	if o.PKONamespace == "" || o.PKONamespace == o.PodNamespace {
 		return own, nil
 	}
 	return &lock{Interface: own, leases: leases, clock: o.Clock, log: log, namespace: o.PKONamespace}, nil
+}
+
+// candidate is the name by which the manager holds the lease. All processes of one pod have the same, so that the next
+// one after a crash or an outage of the API server goes on with the lease, and does not wait until it has expired.
+func candidate(o Options) (string, error) {
+	if o.PodName != "" && o.PodUID != "" {
+		return o.PodName + "_" + o.PodUID, nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("name the candidate for the leader's lease: %w", err)
+	}
+	return host + "_" + string(uuid.NewUUID()), nil
 }
 
 // Create takes the lease where there is none yet.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -116,4 +117,43 @@ func TestManagerBesidePKO(t *testing.T) {
 	case <-time.After(patience):
 		t.Error("the manager goes on beside PKO")
 	}
+}
+
+// TestCandidate: the processes of one pod are one candidate, and nobody else is.
+func TestCandidate(t *testing.T) {
+	name := func(pod, uid string) string {
+		t.Helper()
+		identity, err := candidate(Options{PodName: pod, PodUID: uid})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return identity
+	}
+	if name("gantry-1", "a") != name("gantry-1", "a") {
+		t.Error("the next process of a pod is another candidate, and waits for a lease that is its own")
+	}
+	if name("gantry-1", "a") == name("gantry-1", "b") {
+		t.Error("a pod is the same candidate as one that had its name before, which may still run")
+	}
+	if name("gantry-1", "") == name("gantry-1", "") || name("", "") == name("", "") {
+		t.Error("two processes of which nobody knows whether they are of one pod are one candidate")
+	}
+}
+
+// TestLeaseGoesOnInItsPod: the next process of a pod does not wait for the lease of the one that was killed in it.
+func TestLeaseGoesOnInItsPod(t *testing.T) {
+	c := startCluster(t)
+	long := []string{"--leader-election-lease-duration=1h", "--leader-election-renew-deadline=30m"}
+	manager := c.start("gantry", long...)
+	eventually(t, "the manager leads", func() bool { return c.leader() == "gantry" })
+	lease, pod := &coordinationv1.Lease{}, &corev1.Pod{}
+	if manager.end(t, syscall.SIGKILL) == nil || !c.get(lease, "gantry-system", leaseID) || !c.get(pod, "gantry-system", "gantry") {
+		t.Fatal("the manager, its lease or its pod is not as a kill leaves it")
+	}
+	held := *lease.Spec.RenewTime
+
+	c.startIn(pod, long...)
+	eventually(t, "the next process leads", func() bool {
+		return c.get(lease, "gantry-system", leaseID) && lease.Spec.RenewTime.After(held.Time)
+	})
 }

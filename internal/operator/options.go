@@ -76,8 +76,9 @@ type Options struct {
 	// WatchNamespaces are the namespaces whose objects the manager cares for; none for all of them.
 	WatchNamespaces []string
 
-	// PodNamespace and PodName are the manager's own. Without a name it runs outside of the cluster.
-	PodNamespace, PodName string
+	// PodNamespace, PodName and PodUID are the manager's own. Without a name it runs outside of the cluster. The UID tells
+	// the processes of one pod, of which never two run, from those of another, which might.
+	PodNamespace, PodName, PodUID string
 	// AgentImage carries the agent, at /agent. By default it is the image of the manager's own pod.
 	AgentImage           string
 	AgentImagePullPolicy corev1.PullPolicy
@@ -202,7 +203,7 @@ func (o *Options) bind(f *flag.FlagSet) {
 func (o *Options) environment(getenv func(string) string) error {
 	texts := map[string]*string{
 		"SOURCE_CONTROLLER_LOCALHOST": &o.FluxHost,
-		"POD_NAMESPACE":               &o.PodNamespace, "POD_NAME": &o.PodName,
+		"POD_NAMESPACE":               &o.PodNamespace, "POD_NAME": &o.PodName, "POD_UID": &o.PodUID,
 		"AGENT_IMAGE": &o.AgentImage, "AGENT_IMAGE_PULL_POLICY": (*string)(&o.AgentImagePullPolicy),
 		"WORKSPACE_IMAGE": &o.WorkspaceImage, "WORKSPACE_IMAGE_AGENT_PATH": &o.WorkspaceImageAgentPath,
 	}

@@ -33,6 +33,8 @@ args:
 env:
 - name: POD_NAME
   valueFrom: {fieldRef: {apiVersion: v1, fieldPath: metadata.name}}
+- name: POD_UID
+  valueFrom: {fieldRef: {apiVersion: v1, fieldPath: metadata.uid}}
 - name: POD_NAMESPACE
   valueFrom: {fieldRef: {apiVersion: v1, fieldPath: metadata.namespace}}
 - {name: WORKSPACE_IMAGE, value: {{ .Values.workspaceImage.name | quote }}}
