@@ -54,7 +54,7 @@ func TestPlugin(t *testing.T) {
 	w := newWorld(t)
 	tests := map[string]func(*world){
 		"Get": get, "GetStructured": getStructured, "GetWatches": getWatches, "Why": why, "Outputs": outputs, "Reconcile": reconcile,
-		"ReconcileTimesOut": reconcileTimesOut, "ReconcileFails": reconcileFails, "Preview": preview, "Cancel": cancel, "Suspend": suspend,
+		"ReconcileTimesOut": reconcileTimesOut, "ReconcileFails": reconcileFails, "Preview": preview, "Cancel": cancel, "Suspend": suspend, "Resume": resume, "ResumeIdle": resumeIdle,
 		"Tree": tree, "Logs": logs, "Doctor": doctor, "Completion": completion, "BadInput": badInput,
 		"Terminal": terminal, "Interrupted": interrupted,
 	}
@@ -373,6 +373,44 @@ func suspend(w *world) {
 	w.expect(2, w.admin, "suspend", "name Stacks, or say --all")
 	w.expect(1, w.admin, "suspend nobody", "there is no Stack nobody")
 	w.expect(1, w.viewer, "suspend web", "ask for the ClusterRole")
+}
+
+// resume follows the update that there is a reason for since, and none of before.
+func resume(w *world) {
+	for name, state := range map[string]pulumiv1.StackUpdateState{"woken": pulumiv1.SucceededStackState, "woken-badly": pulumiv1.FailedStackState} {
+		stack := w.stack("shop", name, conditions.Ready(pulumiv1.ReasonProcessingCompleted, "up to date"))
+		w.status(stack, func(s *pulumiv1.StackStatus) {
+			s.LastUpdate = &pulumiv1.LastUpdate{Name: name + "-1", Type: "up", State: "succeeded", LastResyncTime: metav1.Now()}
+		})
+		w.expect(0, w.admin, "suspend "+name)
+		played := make(chan struct{})
+		go func() {
+			defer close(played)
+			stack := w.until(name, func(s *pulumiv1.Stack) bool { return s.Generation == 3 })
+			w.status(stack, func(s *pulumiv1.StackStatus) { s.CurrentUpdate = &pulumiv1.CurrentUpdate{Name: name + "-2"} })
+			w.status(stack, func(s *pulumiv1.StackStatus) {
+				s.CurrentUpdate = nil
+				s.LastUpdate = &pulumiv1.LastUpdate{Name: name + "-2", Type: "up", State: state, Reason: "UpdateFailed", Message: "boom", LastResyncTime: metav1.Now()}
+			})
+		}()
+		if state == pulumiv1.SucceededStackState {
+			w.expect(0, w.admin, "resume "+name+" --wait --timeout 60s", "✔ Stack shop/woken is resumed", "✔ up woken-2 of Stack shop/woken succeeded")
+		} else {
+			w.expect(1, w.admin, "resume "+name+" --wait --timeout 60s", "✗ up woken-badly-2 of Stack shop/woken-badly failed (UpdateFailed): boom")
+		}
+		<-played
+	}
+}
+
+// resumeIdle: a Stack that has nothing to run is not waited for.
+func resumeIdle(w *world) {
+	w.stack("shop", "idle", conditions.Ready(pulumiv1.ReasonProcessingCompleted, "up to date as ever"))
+	w.expect(0, w.admin, "resume idle --wait", "✔ Stack shop/idle has nothing to run: up to date as ever")
+	w.stack("shop", "stuck", conditions.Stalled(pulumiv1.ReasonSpecInvalid, "spec.stack: empty"))
+	w.expect(1, w.admin, "resume idle stuck --wait", "Stack shop/idle has nothing to run", "✗ nothing runs, since the Stack is stalled: SpecInvalid: spec.stack: empty")
+	w.expect(0, w.admin, "suspend idle")
+	w.expect(3, w.admin, "resume idle --wait --timeout 1s", "it took longer than 1s, and goes on: waiting for the controller to see it")
+	w.expect(2, w.admin, "suspend idle --wait", "unknown flag: --wait")
 }
 
 func tree(w *world) {

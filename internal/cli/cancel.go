@@ -21,7 +21,7 @@ func (a *app) cancelCommand() *cobra.Command {
 		ValidArgsFunction: a.completeStack,
 		RunE:              func(command *cobra.Command, args []string) error { return a.cancel(command.Context(), args[0], w) },
 	}
-	w.add(command, false)
+	w.add(command)
 	return command
 }
 
@@ -45,20 +45,14 @@ func (a *app) cancel(ctx context.Context, name string, w *waiting) error {
 	if !w.wait {
 		return nil
 	}
-	ctx, cancel := w.bounded(ctx)
-	defer cancel()
-	if err := session.untilWithout(ctx, stack, update.Name, p); err != nil {
-		return w.ended(err, p)
+	err = w.awaitStack(ctx, session, stack, p, func(stack *pulumiv1.Stack) (bool, error) {
+		p.say(stackState(stack).Message)
+		current := stack.Status.CurrentUpdate
+		return current == nil || current.Name != update.Name, nil
+	})
+	if err != nil {
+		return err
 	}
 	p.done(fmt.Sprintf("%s %s has ended", update.Spec.Type, update.Name))
 	return nil
-}
-
-// untilWithout waits until an Update is no longer the one under way.
-func (s *session) untilWithout(ctx context.Context, stack *pulumiv1.Stack, update string, p *progress) error {
-	return follow(ctx, s, stack, &pulumiv1.StackList{}, func(stack *pulumiv1.Stack) (bool, error) {
-		p.say(stackState(stack).Message)
-		current := stack.Status.CurrentUpdate
-		return current == nil || current.Name != update, nil
-	})
 }

@@ -2,15 +2,17 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/printers"
@@ -70,8 +72,12 @@ func (g *get) run(ctx context.Context, args []string) error {
 	if g.all {
 		namespace = ""
 	}
-	list, options := g.kind.list(), &client.ListOptions{Namespace: namespace, Raw: &metav1.ListOptions{LabelSelector: g.selector}}
-	if err := session.List(ctx, list, options); err != nil {
+	selector, err := labels.Parse(g.selector)
+	if err != nil {
+		return usage(err)
+	}
+	list, which := g.kind.list(), client.ListOptions{Namespace: namespace, LabelSelector: selector}
+	if err := session.List(ctx, list, &which); err != nil {
 		return explained(err)
 	}
 	objects, err := g.wanted(list, namespace)
@@ -81,8 +87,7 @@ func (g *get) run(ctx context.Context, args []string) error {
 	if err := show(objects, list); err != nil || !g.watch {
 		return err
 	}
-	options.Raw.ResourceVersion = list.GetResourceVersion()
-	return g.follow(ctx, session, options, show)
+	return g.follow(ctx, session, which, objects, show)
 }
 
 // wanted are those of a list that were asked for.
@@ -113,31 +118,25 @@ func (g *get) wanted(list client.ObjectList, namespace string) ([]client.Object,
 	return objects, err
 }
 
-// follow shows what changes until it is interrupted.
-func (g *get) follow(ctx context.Context, session *session, options *client.ListOptions, show printer) error {
-	events, err := session.Watch(ctx, g.kind.list(), options)
-	if err != nil {
-		return explained(err)
+// follow shows what changes until it is interrupted. What it is given is shown already.
+func (g *get) follow(ctx context.Context, session *session, which client.ListOptions, objects []client.Object, show printer) error {
+	shown := map[types.UID]string{}
+	for _, object := range objects {
+		shown[object.GetUID()] = object.GetResourceVersion()
 	}
-	defer events.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case event, ok := <-events.ResultChan():
-			object, is := event.Object.(client.Object)
-			switch {
-			case !ok:
-				return errors.New("the API server ended the watch; ask again")
-			case !is || event.Type == watch.Bookmark || (len(g.names) > 0 && !slices.Contains(g.names, object.GetName())):
-				continue
-			}
-			object.GetObjectKind().SetGroupVersionKind(g.kind.gvk)
-			if err := show([]client.Object{object}, nil); err != nil {
-				return err
-			}
+	return session.followAll(ctx, g.kind.object(), g.kind.list(), which, nil, func(event watch.Event) (bool, error) {
+		object, ok := event.Object.(client.Object)
+		if !ok {
+			return false, apierrors.FromObject(event.Object)
 		}
-	}
+		asked := len(g.names) == 0 || slices.Contains(g.names, object.GetName())
+		if !asked || (shown[object.GetUID()] == object.GetResourceVersion() && event.Type != watch.Deleted) {
+			return false, nil
+		}
+		shown[object.GetUID()] = object.GetResourceVersion()
+		object.GetObjectKind().SetGroupVersionKind(g.kind.gvk)
+		return false, show([]client.Object{object}, nil)
+	})
 }
 
 // printer shows objects. The list is that which they are from, nil for what a watch tells of.

@@ -57,19 +57,13 @@ func (a *app) logs(ctx context.Context, name string, follows bool, w *waiting) e
 		return a.pastLog(ctx, session, stack, update)
 	}
 	p := a.progress()
-	ctx, cancel := w.bounded(ctx)
-	defer cancel()
-	if update == nil || complete(update) {
-		p.say("no operation is under way: waiting for the next one")
-		if update, err = session.nextUpdate(ctx, stack); err != nil {
-			return w.ended(err, p)
+	return a.awaitUpdate(ctx, session, p, w, func(ctx context.Context) (*autov1alpha1.Update, error) {
+		if update != nil && !complete(update) {
+			return update, nil
 		}
-	}
-	ended, err := a.stream(ctx, session, update, p)
-	if err != nil {
-		return w.ended(err, p)
-	}
-	return a.endedUpdate(p, ended)
+		p.say("no operation is under way: waiting for the next one")
+		return session.nextUpdate(ctx, stack)
+	})
 }
 
 // updatesOf are the Updates of a Stack, the newest first, whoever made them.

@@ -41,7 +41,7 @@ func (a *app) runCommand(kind autov1alpha1.UpdateType) *cobra.Command {
 		ValidArgsFunction: a.completeStack,
 		RunE:              func(command *cobra.Command, args []string) error { return a.runOnce(command.Context(), o, args[0], w) },
 	}
-	w.add(command, false)
+	w.add(command)
 	return command
 }
 
@@ -68,11 +68,21 @@ func (a *app) runOnce(ctx context.Context, o once, name string, w *waiting) erro
 		_, err := fmt.Fprintln(a.Streams.Out, "update.auto.pulumi.com/"+update.Name)
 		return err
 	}
-	ctx, cancel := w.bounded(ctx)
-	defer cancel()
-	ended, err := a.stream(ctx, session, update, p)
+	return a.awaitUpdate(ctx, session, p, w, func(context.Context) (*autov1alpha1.Update, error) { return update, nil })
+}
+
+// awaitUpdate shows the log of an Update, once there is one, and how it ended.
+func (a *app) awaitUpdate(ctx context.Context, s *session, p *progress, w *waiting, find func(context.Context) (*autov1alpha1.Update, error)) error {
+	var ended *autov1alpha1.Update
+	err := w.await(ctx, p, func(ctx context.Context) error {
+		update, err := find(ctx)
+		if err == nil {
+			ended, err = a.stream(ctx, s, update, p)
+		}
+		return err
+	})
 	if err != nil {
-		return w.ended(err, p)
+		return err
 	}
 	return a.endedUpdate(p, ended)
 }

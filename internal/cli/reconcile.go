@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/types"
@@ -14,38 +13,6 @@ import (
 
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 )
-
-// waiting is how a command waits for what it asked for.
-type waiting struct {
-	wait    bool
-	timeout time.Duration
-}
-
-func (w *waiting) add(command *cobra.Command, byDefault bool) {
-	command.Flags().BoolVar(&w.wait, "wait", byDefault, "wait for the result, and show it")
-	command.Flags().DurationVar(&w.timeout, "timeout", 0, "how long to wait, such as 10m; what runs goes on after that. 0 is for ever")
-}
-
-// bounded is a context that ends with the timeout.
-func (w *waiting) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	if w.timeout <= 0 {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, w.timeout)
-}
-
-// ended says of a wait that ended early that what runs does not.
-func (w *waiting) ended(err error, p *progress) error {
-	last := p.last
-	p.clear()
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return exitError{fmt.Errorf("it took longer than %s, and goes on: %s", w.timeout, firstOf(last, "nothing was seen of it yet")), exitTimeout}
-	case errors.Is(err, context.Canceled):
-		return exitError{errors.New("no longer waited for; what runs goes on"), exitInterrupted}
-	}
-	return err
-}
 
 func (a *app) reconcileCommand() *cobra.Command {
 	w := &waiting{}
@@ -58,7 +25,7 @@ func (a *app) reconcileCommand() *cobra.Command {
 		ValidArgsFunction: a.completeStack,
 		RunE:              func(command *cobra.Command, args []string) error { return a.reconcile(command.Context(), args[0], w) },
 	}
-	w.add(command, false)
+	w.add(command)
 	return command
 }
 
@@ -79,34 +46,31 @@ func (a *app) reconcile(ctx context.Context, name string, w *waiting) error {
 	if !w.wait {
 		return nil
 	}
-	ctx, cancel := w.bounded(ctx)
-	defer cancel()
 	f := &followed{token: token}
-	err = follow(ctx, session, stack, &pulumiv1.StackList{}, func(stack *pulumiv1.Stack) (bool, error) {
-		return f.look(stack, p.say)
-	})
-	if err != nil {
-		return w.ended(err, p)
+	if err := w.awaitStack(ctx, session, stack, p, func(stack *pulumiv1.Stack) (bool, error) { return f.look(stack, p.say) }); err != nil {
+		return err
 	}
 	return a.ended(p, stack.Name, f.result)
 }
 
 // annotate puts an annotation on an object.
 func (s *session) annotate(ctx context.Context, object client.Object, key, value string) error {
-	return s.merge(ctx, object, map[string]any{"metadata": map[string]any{"annotations": map[string]string{key: value}}})
+	_, err := s.merge(ctx, object, map[string]any{"metadata": map[string]any{"annotations": map[string]string{key: value}}})
+	return err
 }
 
-// merge merges something into an object, which stays as it was read.
-func (s *session) merge(ctx context.Context, object client.Object, change any) error {
+// merge merges something into an object, which stays as it was read, and answers its generation after that.
+func (s *session) merge(ctx context.Context, object client.Object, change any) (int64, error) {
 	patch, err := json.Marshal(change)
 	if err != nil {
-		return fmt.Errorf("make the patch: %w", err)
+		return 0, fmt.Errorf("make the patch: %w", err)
 	}
 	into, ok := object.DeepCopyObject().(client.Object)
 	if !ok {
-		return fmt.Errorf("%T is no object", object)
+		return 0, fmt.Errorf("%T is no object", object)
 	}
-	return explained(s.Patch(ctx, into, client.RawPatch(types.MergePatchType, patch), client.FieldOwner("kubectl-gantry")))
+	err = s.Patch(ctx, into, client.RawPatch(types.MergePatchType, patch), client.FieldOwner("kubectl-gantry"))
+	return into.GetGeneration(), explained(err)
 }
 
 // followed is the run that was asked for with a token.
@@ -150,9 +114,14 @@ func (f *followed) lost(stack *pulumiv1.Stack) error {
 	case suspended(stack):
 		return fmt.Errorf("nothing runs, since the Stack is suspended: kubectl gantry resume %s -n %s", stack.Name, stack.Namespace)
 	case stack.Status.ObservedReconcileRequest == f.token && s.Word == "Stalled":
-		return fmt.Errorf("nothing runs, since the Stack is stalled: %s; kubectl gantry why %s -n %s tells what to do", stated(s), stack.Name, stack.Namespace)
+		return stalled(stack, s)
 	}
 	return nil
+}
+
+// stalled says that nothing runs for a Stack before somebody acts.
+func stalled(stack *pulumiv1.Stack, s state) error {
+	return fmt.Errorf("nothing runs, since the Stack is stalled: %s; kubectl gantry why %s -n %s tells what to do", stated(s), stack.Name, stack.Namespace)
 }
 
 // before says what runs before the run that was asked for.

@@ -121,12 +121,38 @@ func (s *session) optional(ctx context.Context, name string, object client.Objec
 	return err == nil, explained(err)
 }
 
+// errGone is what follow answers of an object that goes.
+var errGone = errors.New("gone")
+
 // follow reads an object, and again whenever it changes, until done says that it is enough. One that goes is an error.
 func follow[T client.Object](ctx context.Context, s *session, object T, list client.ObjectList, done func(T) (bool, error)) error {
-	only := func(options metav1.ListOptions) *client.ListOptions {
-		return &client.ListOptions{
-			Namespace: object.GetNamespace(), FieldSelector: fields.OneTermEqualSelector("metadata.name", object.GetName()), Raw: &options,
+	gone := fmt.Errorf("%s is %w", object.GetName(), errGone)
+	there := func(store cache.Store) (bool, error) {
+		if len(store.ListKeys()) == 0 {
+			return false, gone
 		}
+		return false, nil
+	}
+	only := client.ListOptions{Namespace: object.GetNamespace(), FieldSelector: fields.OneTermEqualSelector("metadata.name", object.GetName())}
+	return s.followAll(ctx, object, list, only, there, func(event watch.Event) (bool, error) {
+		current, ok := event.Object.(T)
+		if event.Type == watch.Deleted || !ok {
+			return false, gone
+		}
+		return done(current)
+	})
+}
+
+// followAll tells of the objects that there are and of all that becomes of them, until done says that it is enough. It
+// outlasts a watch that the API server ends, and one that it cannot go on with. there is asked once, when all are known; it
+// may be nil.
+func (s *session) followAll(ctx context.Context, object client.Object, list client.ObjectList, which client.ListOptions,
+	there watchtools.PreconditionFunc, done watchtools.ConditionFunc,
+) error {
+	with := func(options metav1.ListOptions) *client.ListOptions {
+		these := which
+		these.Raw = &options
+		return &these
 	}
 	lister := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
@@ -134,27 +160,14 @@ func follow[T client.Object](ctx context.Context, s *session, object T, list cli
 			if !ok {
 				return nil, fmt.Errorf("%T is no list", list)
 			}
-			err := s.List(ctx, found, only(options))
+			err := s.List(ctx, found, with(options))
 			return found, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			return s.Watch(ctx, list, only(options))
+			return s.Watch(ctx, list, with(options))
 		},
 	}
-	gone := fmt.Errorf("%s is gone", object.GetName())
-	there := func(store cache.Store) (bool, error) {
-		if len(store.ListKeys()) == 0 {
-			return false, gone
-		}
-		return false, nil
-	}
-	_, err := watchtools.UntilWithSync(ctx, lister, object, there, func(event watch.Event) (bool, error) {
-		current, ok := event.Object.(T)
-		if event.Type == watch.Deleted || !ok {
-			return false, gone
-		}
-		return done(current)
-	})
+	_, err := watchtools.UntilWithSync(ctx, lister, object, there, done)
 	if ended := context.Cause(ctx); err != nil && ended != nil {
 		return ended
 	}

@@ -14,17 +14,24 @@ import (
 // switching suspends or resumes Stacks.
 type switching struct {
 	*app
+	waiting
 	suspend bool
+	// done says of a Stack what was done.
+	done string
 	// all means all Stacks of the namespace, everywhere those of all namespaces.
 	all, everywhere bool
 }
 
 func (a *app) suspendCommand() *cobra.Command {
-	return (&switching{app: a, suspend: true}).command("suspend", "Let nothing new run for a stack until it is resumed; what runs goes on to its end")
+	return (&switching{app: a, suspend: true, done: "suspended"}).command("suspend", "Let nothing new run for a stack until it is resumed; what runs goes on to its end")
 }
 
 func (a *app) resumeCommand() *cobra.Command {
-	return (&switching{app: a}).command("resume", "Let a suspended stack run again, at once if anything changed meanwhile")
+	s := &switching{app: a, done: "resumed"}
+	command := s.command("resume", "Let a suspended stack run again, at once if anything changed meanwhile; with --wait follow that")
+	command.Example += "\n  kubectl gantry resume web --wait --timeout 10m"
+	s.add(command)
+	return command
 }
 
 func (s *switching) command(verb, short string) *cobra.Command {
@@ -58,26 +65,35 @@ func (s *switching) run(ctx context.Context, names []string) error {
 	if len(stacks) == 0 {
 		p.begun("there are no Stacks")
 	}
-	var failures []error
+	var failure error
+	var asked []*resumed
 	for i := range stacks {
-		// As with Flux: false is the default, so that resuming leaves no trace in the spec.
-		value := any(true)
-		if !s.suspend {
-			value = nil
-		}
-		name := stacks[i].Namespace + "/" + stacks[i].Name
-		if err := session.merge(ctx, &stacks[i], map[string]any{"spec": map[string]any{"suspend": value}}); err != nil {
-			failures = append(failures, fmt.Errorf("change the Stack %s: %w", name, err))
+		generation, err := session.merge(ctx, &stacks[i], map[string]any{"spec": map[string]any{"suspend": s.value()}})
+		if err != nil {
+			p.failed("Stack " + fullName(&stacks[i]) + " cannot be changed: " + err.Error())
+			failure = ErrSaid
 			continue
 		}
-		if s.suspend {
-			p.done("Stack " + name + " is suspended")
-		} else {
-			p.done("Stack " + name + " is resumed")
+		p.done("Stack " + fullName(&stacks[i]) + " is " + s.done)
+		asked = append(asked, &resumed{before: &stacks[i], generation: generation})
+	}
+	if s.wait {
+		if err := s.follow(ctx, session, p, asked); err != nil {
+			return err
 		}
 	}
-	return errors.Join(failures...)
+	return failure
 }
+
+// value is that of spec.suspend. As with Flux, false is the default, so that resuming leaves no trace in the spec.
+func (s *switching) value() any {
+	if s.suspend {
+		return true
+	}
+	return nil
+}
+
+func fullName(object client.Object) string { return object.GetNamespace() + "/" + object.GetName() }
 
 // stacks are those that are meant.
 func (s *switching) stacks(ctx context.Context, session *session, names []string) ([]pulumiv1.Stack, error) {

@@ -76,7 +76,10 @@ func TestPlugin(t *testing.T) {
 	s.plugin(0, "why web", "Stalled: UpdateCanceled")
 	s.plugin(0, "suspend web", "is suspended")
 	s.plugin(1, "reconcile web", "kubectl gantry resume web")
-	s.plugin(0, "resume web", "is resumed")
+	s.program("shopped", shopped)
+	s.plugin(0, "resume web --wait --timeout 3m", "is resumed", "✔ up web-")
+	s.plugin(0, "suspend web", "is suspended")
+	s.plugin(0, "resume web --wait --timeout 1m", "is resumed", "has nothing to run: ")
 }
 
 // TestPluginDoctor: the shipped installation is found well. Stacks of other stories may be in trouble meanwhile.
