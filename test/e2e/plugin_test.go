@@ -6,6 +6,10 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/test/e2e/stage"
@@ -77,6 +81,14 @@ func TestPlugin(t *testing.T) {
 	s.plugin(0, "suspend web", "is suspended")
 	s.plugin(1, "reconcile web", "kubectl gantry resume web")
 	s.program("shopped", shopped)
+	program := &pulumiv1.Program{ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "shopped"}}
+	for deadline := time.Now().Add(patience); program.Generation == 0 || program.Status.ObservedGeneration != program.Generation; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the Program is not looked at: %+v", program.Status)
+		}
+		s.Must(s.Client.Get(s.Ctx, client.ObjectKeyFromObject(program), program))
+	}
+	s.Must(s.Patch(s.Ctx, stack, "spec: {refresh: true}"))
 	s.plugin(0, "resume web --wait --timeout 3m", "is resumed", "✔ up web-")
 	s.plugin(0, "suspend web", "is suspended")
 	s.plugin(0, "resume web --wait --timeout 1m", "is resumed", "has nothing to run: ")
