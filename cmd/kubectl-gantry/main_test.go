@@ -425,7 +425,8 @@ func logs(w *world) {
 }
 
 func doctor(w *world) {
-	w.expect(1, w.admin, "doctor", "✔ kind stacks.pulumi.com: serves v1", "✗ manager: there is no Deployment of Gantry's", "✔ your permissions", "✗ Stack other/blog: Stalled: SpecInvalid")
+	w.expect(1, w.admin, "doctor", "✔ kind stacks.pulumi.com: serves v1", "✔ kind programs.pulumi.com: serves v1",
+		"✔ kind workspaces.auto.pulumi.com: serves v1alpha1", "✔ kind updates.auto.pulumi.com: serves v1alpha1", "✗ manager: there is no Deployment of Gantry's", "✔ your permissions", "✗ Stack other/blog: Stalled: SpecInvalid")
 	w.expect(1, w.viewer, "doctor", "! your permissions: in the namespace shop you may not: patch stacks (reconcile, cancel, suspend, resume)")
 }
 

@@ -28,9 +28,12 @@ const (
 type examination struct {
 	*session
 	app *app
-	// namespace and account are those of the manager, empty where it was not found.
+	// installed and account are the namespace and the ServiceAccount of the manager, empty where it was not found.
 	installed, account string
-	verdicts           []verdict
+	// running is the manager's version, defined those of the kinds by their names; what does not tell its version has none.
+	running  string
+	defined  map[string]string
+	verdicts []verdict
 }
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -38,8 +41,9 @@ func (a *app) doctorCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "doctor",
 		Short: "Look whether Gantry is well in this cluster, and say what to do where it is not",
-		Long: "Look whether Gantry is well in this cluster: its kinds, manager, lease, hub and certificate, what the manager and\n" +
-			"you may do, PKO beside it, and the stacks. What you may not see is told as a warning. It exits with 1 if something failed.",
+		Long: "Look whether Gantry is well in this cluster: its kinds, manager, lease, hub and certificate, whether versions fit,\n" +
+			"what the manager and you may do, PKO beside it, and the stacks. What you may not see is told as a warning. It exits with 1\n" +
+			"if something failed.",
 		Args: exactly(),
 		RunE: func(command *cobra.Command, _ []string) error { return a.doctor(command.Context(), namespace, output) },
 	}
@@ -53,9 +57,9 @@ func (a *app) doctor(ctx context.Context, namespace, output string) error {
 	if err != nil {
 		return err
 	}
-	e := &examination{session: session, app: a, installed: namespace}
+	e := &examination{session: session, app: a, installed: namespace, defined: map[string]string{}}
 	for _, look := range []func(context.Context) error{
-		e.kinds, e.manager, e.lease, e.hub, e.certificate, e.managersRights, e.callersRights, e.stacks,
+		e.kinds, e.manager, e.versions, e.lease, e.hub, e.certificate, e.managersRights, e.callersRights, e.stacks,
 	} {
 		if err := look(ctx); err != nil {
 			return explained(err)

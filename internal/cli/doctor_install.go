@@ -6,7 +6,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -27,40 +25,6 @@ const (
 	// soon is how long before its end a certificate should have been renewed.
 	soon = 24 * time.Hour
 )
-
-// kinds looks at the definitions of the kinds.
-func (e *examination) kinds(ctx context.Context) error {
-	for _, want := range [][2]string{
-		{"stacks.pulumi.com", "v1"}, {"programs.pulumi.com", "v1"}, {"workspaces.auto.pulumi.com", "v1alpha1"}, {"updates.auto.pulumi.com", "v1alpha1"},
-	} {
-		crd := &apiextensionsv1.CustomResourceDefinition{}
-		subject := "kind " + want[0]
-		err := e.Get(ctx, client.ObjectKey{Name: want[0]}, crd)
-		if apierrors.IsNotFound(err) {
-			e.add(stateFailed, subject, "it is not installed", "install Gantry with its definitions")
-			continue
-		}
-		if err != nil {
-			if err := e.unseen(subject, err); err != nil {
-				return err
-			}
-			continue
-		}
-		served := slices.ContainsFunc(crd.Spec.Versions, func(v apiextensionsv1.CustomResourceDefinitionVersion) bool { return v.Served && v.Name == want[1] })
-		established := slices.ContainsFunc(crd.Status.Conditions, func(c apiextensionsv1.CustomResourceDefinitionCondition) bool {
-			return c.Type == apiextensionsv1.Established && c.Status == apiextensionsv1.ConditionTrue
-		})
-		switch {
-		case !served:
-			e.add(stateFailed, subject, "it does not serve the version "+want[1], "install the definitions of this version of Gantry")
-		case !established:
-			e.add(stateFailed, subject, "the API server does not serve it yet", "kubectl describe crd "+want[0])
-		default:
-			e.add(stateOK, subject, "serves "+want[1], "")
-		}
-	}
-	return nil
-}
 
 // manager looks for the manager, and for PKO beside it.
 func (e *examination) manager(ctx context.Context) error {
@@ -75,6 +39,7 @@ func (e *examination) manager(ctx context.Context) error {
 		switch images := imagesOf(d); {
 		case isManager(d):
 			found = true
+			e.running = managerVersion(d)
 			e.installed, e.account = d.Namespace, firstOf(d.Spec.Template.Spec.ServiceAccountName, "default")
 			if d.Status.ReadyReplicas == 0 {
 				e.add(stateFailed, "manager", fmt.Sprintf("Deployment %s has no pod that is ready (%s)", name, images),

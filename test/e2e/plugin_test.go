@@ -103,7 +103,7 @@ func TestPluginDoctor(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"✔ kind stacks.pulumi.com: serves v1", "✔ manager: Deployment " + s.Manager.String(), "✔ leader: ", "✔ hub: ",
+		"✔ kind stacks.pulumi.com: serves v1", "✔ manager: Deployment " + s.Manager.String(), "✔ versions: plugin dev, manager ", "✔ leader: ", "✔ hub: ",
 		"✔ certificate: ", "✔ manager's permissions: ", "✔ your permissions: ",
 	} {
 		if !strings.Contains(string(out), want) {
