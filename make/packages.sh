@@ -22,6 +22,8 @@ needed=(
 	/usr/bin/npm:npm
 	/usr/bin/promtool:prometheus
 	/usr/bin/jq:jq
+	/usr/bin/curl:curl
+	/usr/bin/openssl:openssl
 	/usr/bin/redis-server:redis-server
 )
 missing=()

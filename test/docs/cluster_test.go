@@ -34,20 +34,45 @@ const (
 // TestPages tells each page as a story on the cluster: its commands in one shell, in their order.
 func TestPages(t *testing.T) {
 	s := tell.Connect(t, "make e2e")
-	for page, blocks := range pages(t) {
-		if !slices.ContainsFunc(blocks, block.runs) {
+	for page, all := range pages(t) {
+		blocks, tells := sessions(all)[together]
+		if !tells {
 			continue
 		}
 		t.Run(page, func(t *testing.T) {
 			t.Parallel()
-			n := begin(t, s)
-			narrate(t, n, blocks, os.Getenv("KUBECONFIG"))
+			narrate(t, begin(t, s), blocks)
 		})
 	}
 }
 
 // runs tells whether a block is commands that the page runs itself.
 func (b block) runs() bool { return b.language == "sh" && b.notRun == "" && b.runBy == "" }
+
+// together is the session of the blocks of a page that are run beside other pages.
+const together = ""
+
+// sessions are the blocks of a page that belong to each of its sessions, by the session's name. Files are in all of them.
+func sessions(page []block) map[string][]block {
+	all := map[string][]block{}
+	for _, b := range page {
+		if b.runs() {
+			all[b.alone] = nil
+		}
+	}
+	for name := range all {
+		mine := false
+		for _, b := range page {
+			if b.runs() {
+				mine = b.alone == name
+			}
+			if b.file != "" || mine && (b.runs() || b.as == "output") {
+				all[name] = append(all[name], b)
+			}
+		}
+	}
+	return all
+}
 
 // begin makes an empty namespace for a page.
 func begin(t *testing.T, s *stage.Stage) *stage.Namespace {
@@ -81,25 +106,17 @@ func begin(t *testing.T, s *stage.Stage) *stage.Namespace {
 // session is what the commands of a page find.
 type session struct {
 	folder string
-	// replace are words of the page and what stands for them here.
-	replace *strings.Replacer
+	// words are words of the page, each followed by what stands for it here.
+	words []string
 	// environment is what the commands have beside what those of all pages have.
 	environment []string
 }
 
 // narrate runs the commands of a page and looks at what they print.
-func narrate(t *testing.T, n *stage.Namespace, blocks []block, kubeconfig string) {
+func narrate(t *testing.T, n *stage.Namespace, blocks []block) {
 	t.Helper()
-	s := session{folder: t.TempDir(), replace: strings.NewReplacer()}
-	if slices.ContainsFunc(blocks, func(b block) bool { return b.checkout }) {
-		s.clone(t)
-	} else {
-		s.checkout(t)
-	}
-	s.useNamespace(t, kubeconfig, n.Name)
-	if slices.ContainsFunc(blocks, func(b block) bool { return b.git }) {
-		s.git(t, n)
-	}
+	s := session{folder: t.TempDir()}
+	s.prepare(t, n, blocks)
 	var script strings.Builder
 	script.WriteString("set -eu -o pipefail\ncd \"$PAGE\"\n")
 	for i, b := range blocks {
@@ -116,9 +133,37 @@ func narrate(t *testing.T, n *stage.Namespace, blocks []block, kubeconfig string
 	s.compare(t, blocks)
 }
 
+// prepare makes what the blocks find.
+func (s *session) prepare(t *testing.T, n *stage.Namespace, blocks []block) {
+	t.Helper()
+	alone := slices.ContainsFunc(blocks, func(b block) bool { return b.alone != "" })
+	if alone || find(blocks, "checkout") {
+		s.clone(t)
+	} else {
+		s.checkout(t)
+	}
+	s.useNamespace(t, os.Getenv("KUBECONFIG"), n.Name)
+	if alone {
+		s.standIns(t)
+	}
+	for thing, give := range map[string]func(*testing.T, *stage.Namespace){"git": s.git, "PKO": s.pko, "hooks": s.hooks} {
+		if find(blocks, thing) {
+			give(t, n)
+		}
+	}
+}
+
+// find tells whether blocks find a thing.
+func find(blocks []block, thing string) bool {
+	return slices.ContainsFunc(blocks, func(b block) bool { return slices.Contains(b.with, thing) })
+}
+
+// replace puts what is here in the place of what the page names.
+func (s session) replace(text string) string { return strings.NewReplacer(s.words...).Replace(text) }
+
 func (s session) write(t *testing.T, name, text string) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(s.folder, name), []byte(s.replace.Replace(text)), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(s.folder, name), []byte(s.replace(text)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -178,7 +223,7 @@ func (s *session) git(t *testing.T, n *stage.Namespace) {
 		t.Fatal(err)
 	}
 	s.write(t, "ca.crt", host.CA)
-	s.replace = strings.NewReplacer("https://"+publicHost, strings.TrimSuffix(host.URLOf("x"), "/x.git"))
+	s.words = append(s.words, "https://"+publicHost, strings.TrimSuffix(host.URLOf("x"), "/x.git"))
 }
 
 // run runs the commands, and tells which failed.
@@ -219,7 +264,7 @@ func (s session) compare(t *testing.T, blocks []block) {
 		case b.runs():
 			printed = s.read(t, fmt.Sprintf(".output-%d", i))
 		case b.as == "output" && b.notRun == "":
-			if missing := firstMissing(printed, s.replace.Replace(b.text)); missing != "" {
+			if missing := firstMissing(printed, s.replace(b.text)); missing != "" {
 				t.Errorf("%s: %q is not in what the commands before have printed:\n%s", b, missing, printed)
 			}
 		}

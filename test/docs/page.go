@@ -14,6 +14,12 @@
 //   - `output`: what the commands before have printed, line by line, but for spaces; … stands for anything;
 //   - `with git`: the page's commands find a git host at git.example.com;
 //   - `with checkout`: the page's commands are in a checkout of the repository in which everything is built;
+//   - `alone`: the commands install or remove Gantry, or change the whole cluster. Such blocks of a page are a session of their
+//     own, which has a cluster without Gantry for itself (`make helm`). `alone NAME` is another session of the page. Images
+//     and manifests that are published nowhere are those made here;
+//   - `with Gantry`: that session finds Gantry installed by Helm, a version before this tree's, with definitions by kubectl;
+//   - `with PKO`: it finds a Deployment where PKO's would be;
+//   - `with hooks`: it finds an Ingress to the manager's webhooks at hooks.example.com;
 //   - `run by TEST`: the story of that name runs the block, because it needs what only that story has.
 //
 // Several are separated by semicolons.
@@ -47,8 +53,11 @@ func (b block) String() string { return fmt.Sprintf("%s:%d", b.page, b.line) }
 type directive struct {
 	notRun, runBy, file, kind, path string
 	// as is how the text is to be understood: values, kustomization, prometheus, output, or by itself.
-	as            string
-	git, checkout bool
+	as string
+	// with are things that the session of the block finds.
+	with []string
+	// alone is the session of the block, if that has the cluster for itself.
+	alone string
 }
 
 // parse reads the blocks of a page, and tells what is wrong with them.
@@ -87,6 +96,9 @@ func parse(page, text string) (blocks []block, problems []string) {
 	return blocks, problems
 }
 
+// things are what sessions find if a block says `with` and the thing.
+func things() []string { return []string{"git", "checkout", "Gantry", "PKO", "hooks"} }
+
 func parseDirective(said string) (directive, error) {
 	d := directive{}
 	for said != "" {
@@ -100,10 +112,10 @@ func parseDirective(said string) (directive, error) {
 		switch {
 		case word == "values" || word == "kustomization" || word == "prometheus" || word == "output":
 			d.as = word
-		case word == "with git":
-			d.git = true
-		case word == "with checkout":
-			d.checkout = true
+		case len(fields) == 2 && fields[0] == "with" && slices.Contains(things(), fields[1]):
+			d.with = append(d.with, fields[1])
+		case len(fields) > 0 && len(fields) <= 2 && fields[0] == "alone":
+			d.alone = word
 		case len(fields) == 3 && fields[0] == "run" && fields[1] == "by":
 			d.runBy = fields[2]
 		case len(fields) == 2 && fields[0] == "file":
@@ -133,7 +145,7 @@ func (b block) problem() string {
 		return fmt.Sprintf("the language %q is not one of yaml, sh, json, go and text", b.language)
 	case !slices.Contains(as, b.as):
 		return fmt.Sprintf("%q means nothing before %s", b.as, b.language)
-	case b.runBy != "" && b.language != "sh":
+	case (b.runBy != "" || b.alone != "") && b.language != "sh":
 		return "only commands are run"
 	case b.file != "" && filepath.Base(b.file) != b.file:
 		return "a file has a name, and no folder"

@@ -33,15 +33,23 @@ func TestParse(t *testing.T) {
 		},
 		"Several": {
 			page: text("<!-- test: file x.yaml; values; with git -->", "'''yaml", "'''"),
-			want: []block{{page: "p", line: 2, language: "yaml", directive: directive{file: "x.yaml", as: "values", git: true}}},
+			want: []block{{page: "p", line: 2, language: "yaml", directive: directive{file: "x.yaml", as: "values", with: []string{"git"}}}},
 		},
 		"RunByAStory": {
 			page: text("<!-- test: run by TestX -->", "'''sh", "'''", "<!-- test: with checkout -->", "'''sh", "'''"),
 			want: []block{
 				{page: "p", line: 2, language: "sh", directive: directive{runBy: "TestX"}},
-				{page: "p", line: 5, language: "sh", directive: directive{checkout: true}},
+				{page: "p", line: 5, language: "sh", directive: directive{with: []string{"checkout"}}},
 			},
 		},
+		"Alone": {
+			page: text("<!-- test: alone; with Gantry; with hooks -->", "'''sh", "'''", "<!-- test: alone kustomize -->", "'''sh", "'''"),
+			want: []block{
+				{page: "p", line: 2, language: "sh", directive: directive{alone: "alone", with: []string{"Gantry", "hooks"}}},
+				{page: "p", line: 5, language: "sh", directive: directive{alone: "alone kustomize"}},
+			},
+		},
+		"UnknownThing": {page: text("<!-- test: with luck -->", "'''sh", "'''"), want: []block{{page: "p", line: 2, language: "sh"}}, wrong: `"with luck"`},
 		"RunIsForCommands": {
 			page:  text("<!-- test: run by TestX -->", "'''json", "'''"),
 			want:  []block{{page: "p", line: 2, language: "json", directive: directive{runBy: "TestX"}}},
@@ -74,6 +82,23 @@ func TestParse(t *testing.T) {
 				t.Errorf("it says %q, want %q", said, tc.wrong)
 			}
 		})
+	}
+}
+
+func TestSessions(t *testing.T) {
+	command := func(line int, alone string) block {
+		return block{line: line, language: "sh", directive: directive{alone: alone}}
+	}
+	output := func(line int) block { return block{line: line, language: "text", directive: directive{as: "output"}} }
+	file := block{line: 3, language: "yaml", directive: directive{file: "a.yaml"}}
+	page := []block{command(1, ""), output(2), file, command(4, "alone"), output(5), {line: 6, language: "yaml"}, command(7, ""), command(8, "alone two"), output(9)}
+	want := map[string][]block{
+		"":          {page[0], page[1], file, page[6]},
+		"alone":     {file, page[3], page[4]},
+		"alone two": {file, page[7], page[8]},
+	}
+	if diff := cmp.Diff(want, sessions(page), cmp.AllowUnexported(block{}, directive{})); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 

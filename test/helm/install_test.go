@@ -15,12 +15,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
-)
 
-// kinds are the definitions that Gantry has.
-func kinds() []string {
-	return []string{"programs.pulumi.com", "stacks.pulumi.com", "updates.auto.pulumi.com", "workspaces.auto.pulumi.com"}
-}
+	"github.com/gantry-operator/gantry/test/e2e/stage"
+)
 
 const (
 	// owner is the annotation by which Helm knows what is a release's.
@@ -42,7 +39,7 @@ func (s *story) definition(name string) *unstructured.Unstructured {
 // owned ends the story unless the definitions are the release's, or nobody's.
 func (s *story) owned(by string) {
 	s.T.Helper()
-	for _, name := range kinds() {
+	for _, name := range stage.Definitions() {
 		if found := s.definition(name).GetAnnotations()[owner]; found != by {
 			s.T.Errorf("definition %s is of release %q, want %q", name, found, by)
 		}
@@ -53,7 +50,7 @@ func (s *story) owned(by string) {
 func (s *story) generations() map[string]int64 {
 	s.T.Helper()
 	all := map[string]int64{}
-	for _, name := range kinds() {
+	for _, name := range stage.Definitions() {
 		all[name] = s.definition(name).GetGeneration()
 	}
 	return all
@@ -75,7 +72,7 @@ func TestInstall(t *testing.T) {
 	t.Log("uninstalling leaves the definitions, and nothing else of the release")
 	said := s.uninstall()
 	s.owned(release)
-	for _, name := range kinds() {
+	for _, name := range stage.Definitions() {
 		if !strings.Contains(said, name) {
 			t.Errorf("helm uninstall does not say that it keeps %s:\n%s", name, said)
 		}

@@ -20,7 +20,7 @@ import (
 
 const (
 	// release and system are where the documentation installs Gantry.
-	release, system = "gantry", "gantry-system"
+	release, system = "gantry", tell.System
 	// chart is this tree's.
 	chart = "../../charts/gantry"
 	// definitions are what people without Helm apply.
@@ -39,19 +39,9 @@ type story struct {
 // namespace of the release, which enforces the restricted Pod Security Standard.
 func begin(t *testing.T) *story {
 	t.Helper()
-	kubeconfig := os.Getenv("KUBECONFIG")
-	if os.Getenv("GANTRY_HELM") != "1" || kubeconfig == "" {
-		t.Skip("SKIPPED: no cluster. Set GANTRY_HELM=1 and KUBECONFIG, or run `make helm`.")
-	}
-	cluster, err := stage.Bare(kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cluster.Manager = client.ObjectKey{Namespace: system, Name: "gantry-manager"}
+	cluster := tell.Bare(t, "make helm")
 	s := &story{Stage: cluster, Story: &tell.Story{T: t, Ctx: t.Context(), Cluster: cluster, Patience: patience}}
 	t.Cleanup(s.end)
-	s.refuseStacks()
-	s.removeDefinitions()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: system, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}}}
 	s.Must(s.Client.Create(s.Ctx, namespace))
 	return s
@@ -74,24 +64,6 @@ func (s *story) end() {
 	if output, err := s.try("kubectl", "delete", "namespace", system, "--ignore-not-found"); err != nil {
 		s.T.Errorf("cleaning up: %v\n%s", err, output)
 	}
-}
-
-// refuseStacks ends the story before it does harm: a Stack goes with the definition of its kind.
-func (s *story) refuseStacks() {
-	s.T.Helper()
-	stacks, err := s.try("kubectl", "get", "stacks.pulumi.com", "--all-namespaces", "--no-headers")
-	switch {
-	case strings.Contains(stacks, "the server doesn't have a resource type"), strings.Contains(stacks, "No resources found"):
-	case err != nil:
-		s.T.Fatalf("kubectl get stacks: %v\n%s", err, stacks)
-	case stacks != "":
-		s.T.Fatalf("the story deletes the definitions, and every Stack would go with them; delete these first:\n%s", stacks)
-	}
-}
-
-func (s *story) removeDefinitions() {
-	s.T.Helper()
-	s.run("kubectl", "delete", "--ignore-not-found", "--timeout="+patience.String(), "-k", definitions)
 }
 
 // try runs a user's tool and returns all that it says.
