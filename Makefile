@@ -65,7 +65,7 @@ unit: packages bin/envtest bin/flux-crds bin/argocd-manifests bin/helm bin/kubec
 	done
 
 .PHONY: e2e
-e2e: cluster-up load load-examples load-languages bin/helm bin/flux-crds bin/argocd-manifests bin/kubectl-gantry ## Run the cluster tests on the embedded cluster (E2E_RUN=Name for some)
+e2e: cluster-up load load-examples load-languages bin/envtest bin/helm bin/flux-crds bin/argocd-manifests bin/kubectl-gantry ## Run the cluster tests on the embedded cluster (E2E_RUN=Name for some)
 	@KUBECONFIG=$(EMBEDDED) $(MAKE) --no-print-directory deploy
 	@$(call say,run the cluster tests)
 	@KUBECONFIG=$(EMBEDDED) GANTRY_E2E=1 PATH="$(CURDIR)/bin:$$PATH" \
