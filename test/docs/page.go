@@ -97,7 +97,10 @@ func parse(page, text string) (blocks []block, problems []string) {
 }
 
 // things are what sessions find if a block says `with` and the thing.
-func things() []string { return []string{"git", "checkout", "Gantry", "PKO", "hooks"} }
+func things() []string { return append([]string{"git", "checkout"}, lonelyThings()...) }
+
+// lonelyThings are those of sessions that have the cluster for themselves.
+func lonelyThings() []string { return []string{"Gantry", "PKO", "hooks"} }
 
 func parseDirective(said string) (directive, error) {
 	d := directive{}
@@ -147,6 +150,8 @@ func (b block) problem() string {
 		return fmt.Sprintf("%q means nothing before %s", b.as, b.language)
 	case (b.runBy != "" || b.alone != "") && b.language != "sh":
 		return "only commands are run"
+	case b.alone == "" && slices.ContainsFunc(b.with, func(thing string) bool { return slices.Contains(lonelyThings(), thing) }):
+		return fmt.Sprintf("only what runs alone finds %s", strings.Join(b.with, ", "))
 	case b.file != "" && filepath.Base(b.file) != b.file:
 		return "a file has a name, and no folder"
 	}

@@ -49,6 +49,11 @@ func TestParse(t *testing.T) {
 				{page: "p", line: 5, language: "sh", directive: directive{alone: "alone kustomize"}},
 			},
 		},
+		"NotAlone": {
+			page:  text("<!-- test: with PKO -->", "'''sh", "'''"),
+			want:  []block{{page: "p", line: 2, language: "sh", directive: directive{with: []string{"PKO"}}}},
+			wrong: "only what runs alone",
+		},
 		"UnknownThing": {page: text("<!-- test: with luck -->", "'''sh", "'''"), want: []block{{page: "p", line: 2, language: "sh"}}, wrong: `"with luck"`},
 		"RunIsForCommands": {
 			page:  text("<!-- test: run by TestX -->", "'''json", "'''"),
