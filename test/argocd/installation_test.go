@@ -6,18 +6,20 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	"github.com/gantry-operator/gantry/test/docs"
 	"github.com/gantry-operator/gantry/test/e2e/stage"
 )
 
@@ -56,7 +58,7 @@ spec:
 func install(t *testing.T, s *stage.Stage, kubeconfig string) *installation {
 	t.Helper()
 	argo := &installation{Stage: s, folder: t.TempDir(), ports: map[string]string{}}
-	argo.configure(t)
+	argo.configure(t, kubeconfig)
 	for _, name := range []string{"redis", "repo-server", "server", "repo-server-metrics", "controller-metrics", "server-metrics"} {
 		argo.ports[name] = freePort(t)
 	}
@@ -65,7 +67,7 @@ func install(t *testing.T, s *stage.Stage, kubeconfig string) *installation {
 }
 
 // configure applies Argo CD's own manifests, and ours.
-func (a *installation) configure(t *testing.T) {
+func (a *installation) configure(t *testing.T, kubeconfig string) {
 	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "argocd-"}}
 	if err := a.Client.Create(t.Context(), namespace); err != nil {
@@ -97,7 +99,7 @@ func (a *installation) configure(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.apply(t, project)
-	a.applyOurs(t)
+	a.applyOurs(t, kubeconfig)
 }
 
 // apply applies an object; definitions that were only just made may not be served yet.
@@ -117,20 +119,20 @@ func (a *installation) apply(t *testing.T, object *unstructured.Unstructured) {
 	}
 }
 
-// applyOurs puts what we ship into argocd-cm as the guide says.
-func (a *installation) applyOurs(t *testing.T) {
+// applyOurs puts what we ship into argocd-cm by the guide's own commands.
+func (a *installation) applyOurs(t *testing.T, kubeconfig string) {
 	t.Helper()
-	text, err := os.ReadFile(shipped)
+	programs, err := filepath.Abs(built)
 	if err != nil {
 		t.Fatal(err)
 	}
-	patch, err := yaml.YAMLToJSON(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: a.namespace, Name: "argocd-cm"}}
-	if err := a.Client.Patch(t.Context(), configMap, client.RawPatch(types.StrategicMergePatchType, patch)); err != nil {
-		t.Fatal(err)
+	for _, commands := range docs.RunBy(t, "docs/guides/argocd.md") {
+		shell := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", strings.ReplaceAll(commands, "-n argocd ", "-n "+a.namespace+" "))
+		shell.Dir = filepath.Join(built, "..")
+		shell.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "PATH="+programs+":"+os.Getenv("PATH"))
+		if said, err := shell.CombinedOutput(); err != nil {
+			t.Fatalf("%v:\n%s\nand printed\n%s", err, commands, said)
+		}
 	}
 }
 

@@ -15,7 +15,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/gantry-operator/gantry/test/e2e/stage"
 	"github.com/gantry-operator/gantry/test/e2e/tell"
@@ -142,7 +141,7 @@ func (s *session) prepare(t *testing.T, n *stage.Namespace, blocks []block) {
 	} else {
 		s.checkout(t)
 	}
-	s.useNamespace(t, os.Getenv("KUBECONFIG"), n.Name)
+	s.useNamespace(t, n, os.Getenv("KUBECONFIG"))
 	if alone {
 		s.standIns(t)
 	}
@@ -192,14 +191,9 @@ func (s session) checkout(t *testing.T) {
 }
 
 // useNamespace makes a kubeconfig whose commands go to the page's namespace.
-func (s session) useNamespace(t *testing.T, kubeconfig, namespace string) {
+func (s session) useNamespace(t *testing.T, n *stage.Namespace, kubeconfig string) {
 	t.Helper()
-	config, err := clientcmd.LoadFromFile(kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.Contexts[config.CurrentContext].Namespace = namespace
-	if err := clientcmd.WriteToFile(*config, filepath.Join(s.folder, ".kubeconfig")); err != nil {
+	if err := n.WriteKubeconfig(kubeconfig, filepath.Join(s.folder, ".kubeconfig")); err != nil {
 		t.Fatal(err)
 	}
 }

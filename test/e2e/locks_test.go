@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/test/docs"
 	"github.com/gantry-operator/gantry/test/e2e/stage"
 )
 
@@ -76,10 +77,10 @@ func TestAForeignLockIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	s := begin(t, "foreign")
 	s.program("greeting", greeting)
-	stack := s.stack("foreign", "greeting", onImage, `{spec: {retryOnUpdateConflict: true}}`)
+	stack := s.stack("prod", "greeting", onImage, `{spec: {retryOnUpdateConflict: true}}`)
 	s.AwaitReady(stack)
-	const lock = "/state/.pulumi/locks/organization/greeting/foreign/somebody.json"
-	_, err := s.Shell(s.Ctx, "foreign", `mkdir -p $(dirname `+lock+`) && echo '{"pid":7,"username":"alice","hostname":"laptop","timestamp":"2026-01-01T00:00:00Z"}' > `+lock)
+	const lock = "/state/.pulumi/locks/organization/greeting/prod/somebody.json"
+	_, err := s.Shell(s.Ctx, "prod", `mkdir -p $(dirname `+lock+`) && echo '{"pid":7,"username":"alice","hostname":"laptop","timestamp":"2026-01-01T00:00:00Z"}' > `+lock)
 	s.Must(err)
 	s.Must(s.Annotate(s.Ctx, stack, pulumiv1.AnnotationReconciliationRequest, new("locked")))
 	s.Await(stack, "to say who holds the lock", func() bool {
@@ -90,8 +91,12 @@ func TestAForeignLockIsWaitedFor(t *testing.T) {
 	if stack.Status.LastUpdate.Attempts != 0 {
 		t.Errorf("%d attempts are counted", stack.Status.LastUpdate.Attempts)
 	}
-	_, err = s.Shell(s.Ctx, "foreign", "rm "+lock)
+	_, err = s.Shell(s.Ctx, "prod", "cat "+lock)
 	s.Must(err) // it is there still
+	for _, commands := range docs.RunBy(t, "docs/guides/backends.md") {
+		_, err = s.Shell(s.Ctx, "prod", "set -eu; export PULUMI_BACKEND_URL=file:///state\n"+commands)
+		s.Must(err)
+	}
 	s.Await(stack, "to go on when the lock is gone", func() bool {
 		return stage.Ready(stack) && stack.Status.LastUpdate.ReconcileRequest == "locked"
 	})

@@ -59,6 +59,7 @@ func TestPendingOperationsHeal(t *testing.T) {
 	if strings.Contains(state, `"creating"`) || strings.Count(state, `"urn":"`+interruptedURN+`"`)+strings.Count(state, `"urn": "`+interruptedURN+`"`) != 1 {
 		t.Errorf("the state is %s", state)
 	}
+	s.importsSnapshot(met.Snapshot, state)
 	if updates := s.updates("pending", 2); len(updates) != 2 {
 		t.Errorf("%d updates, want the interrupted one and the one after it", len(updates))
 	}

@@ -1,0 +1,114 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/creack/pty"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/gantry-operator/gantry/test/docs"
+	"github.com/gantry-operator/gantry/test/e2e/stage"
+)
+
+// command is a shell on this machine that runs commands of a page, in a folder of its own and the story's namespace.
+func (s *story) command(folder, commands string, environment ...string) *exec.Cmd {
+	s.T.Helper()
+	kubeconfig := filepath.Join(folder, ".kubeconfig")
+	s.Must(s.WriteKubeconfig(os.Getenv("KUBECONFIG"), kubeconfig))
+	command := exec.CommandContext(s.Ctx, "bash", "-euo", "pipefail", "-c", commands)
+	command.Dir = folder
+	command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + folder, "KUBECONFIG=" + kubeconfig, "PULUMI_SKIP_UPDATE_CHECK=true"}, environment...)
+	return command
+}
+
+// passphrase is that of the story's stacks.
+func (s *story) passphrase() string {
+	s.T.Helper()
+	secret := &corev1.Secret{}
+	s.Must(s.Client.Get(s.Ctx, s.Key(stage.PassphraseSecret), secret))
+	return string(secret.Data["passphrase"])
+}
+
+// importsSnapshot goes back to a snapshot, as the page says, in a backend of this machine's that has the state as it is now.
+func (s *story) importsSnapshot(snapshot, state string) {
+	s.T.Helper()
+	folder := s.T.TempDir()
+	file := filepath.Join(folder, "backend", ".pulumi", "stacks", "long", "pending.json")
+	s.Must(os.MkdirAll(filepath.Dir(file), 0o700))
+	s.Must(os.WriteFile(file, []byte(state), 0o600))
+	s.Must(os.WriteFile(filepath.Join(folder, "backend", ".pulumi", "meta.yaml"), []byte("version: 1\n"), 0o600))
+	words := strings.NewReplacer("secret NAME", "secret "+snapshot, "--stack STACK", "--stack organization/long/pending")
+	for _, commands := range docs.RunBy(s.T, "docs/spec/stack.md") {
+		shell := s.command(folder, words.Replace(commands), "PULUMI_BACKEND_URL=file://"+filepath.Join(folder, "backend"), "PULUMI_CONFIG_PASSPHRASE="+s.passphrase())
+		if said, err := shell.CombinedOutput(); err != nil {
+			s.T.Fatalf("%v:\n%s\nand printed\n%s", err, commands, said)
+		}
+	}
+	exported, err := os.ReadFile(filepath.Join(folder, "state.json"))
+	s.Must(err)
+	imported, err := os.ReadFile(file)
+	s.Must(err)
+	if !bytes.Contains(exported, []byte(interruptedURN)) || bytes.Contains(imported, []byte(interruptedURN)) || !bytes.Contains(imported, []byte("pulumi:pulumi:Stack")) {
+		s.T.Errorf("the state after the import is\n%s\nmade of\n%s", imported, exported)
+	}
+}
+
+// TestAShellInThePod opens one in a terminal, as the page says.
+func TestAShellInThePod(t *testing.T) {
+	t.Parallel()
+	s := begin(t, "shell")
+	s.program("greeting", greeting)
+	s.AwaitReady(s.stack("web", "greeting", onImage))
+	for _, commands := range docs.RunBy(t, "docs/troubleshooting.md") {
+		terminal, err := pty.Start(s.command(t.TempDir(), strings.ReplaceAll(commands, "NAME", "web")))
+		s.Must(err)
+		defer terminal.Close()
+		_, err = terminal.WriteString("tty; ls /share/workspace; echo \"the hub is $GANTRY_HUB\"; exit\n")
+		s.Must(err)
+		shown := readTerminal(terminal)
+		for _, want := range []string{"/dev/pts/", "Pulumi.yaml", "the hub is " + s.hub()} {
+			if !strings.Contains(shown, want) {
+				t.Errorf("the terminal does not show %q, but:\n%s", want, shown)
+			}
+		}
+	}
+}
+
+// readTerminal reads what a terminal shows until its program ends.
+func readTerminal(terminal *os.File) string {
+	var shown bytes.Buffer
+	_, _ = shown.ReadFrom(terminal) // the terminal fails when its program has ended
+	return shown.String()
+}
+
+// TestMovingToAnotherBackend moves a stack as the page says. Nothing is made again.
+func TestMovingToAnotherBackend(t *testing.T) {
+	t.Parallel()
+	s := begin(t, "moving")
+	s.program("moving", strings.Replace(long, "seconds: 20", "seconds: 0", 1))
+	stack := s.stack("prod", "moving", onImage)
+	s.AwaitReady(stack)
+	prepare := fmt.Sprintf("set -eu; mkdir -p /state/new /tmp/program; cp Pulumi.yaml /tmp/program; cd /tmp/program; export PULUMI_CONFIG_PASSPHRASE=%q\n", s.passphrase())
+	words := strings.NewReplacer("s3://old", "file:///state", "s3://new", "file:///state/new")
+	for _, commands := range docs.RunBy(t, "docs/guides/backends.md") {
+		_, err := s.Shell(s.Ctx, "prod", prepare+words.Replace(commands))
+		s.Must(err)
+	}
+	s.Must(s.Patch(s.Ctx, stack, `{spec: {backend: "file:///state/new"}}`))
+	s.AwaitReady(stack)
+	s.updates("prod", 2)
+	if output(stack, "label") != `"slow"` {
+		t.Errorf("the output is %s", output(stack, "label"))
+	}
+	left, err := s.Shell(s.Ctx, "prod", "cat /state/created; ls /state/new/.pulumi/stacks/moving/prod.json; ls /tmp/program")
+	s.Must(err)
+	if want := "create slow\n/state/new/.pulumi/stacks/moving/prod.json\n"; !strings.HasPrefix(left, want) || strings.Contains(left, "state.json") {
+		t.Errorf("after the move there is\n%s\nwant\n%s", left, want)
+	}
+}
