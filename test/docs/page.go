@@ -111,25 +111,40 @@ func parseDirective(said string) (directive, error) {
 			return d, nil
 		}
 		word, said, _ = strings.Cut(said, "; ")
-		fields := strings.Fields(word)
-		switch {
-		case word == "values" || word == "kustomization" || word == "prometheus" || word == "output":
-			d.as = word
-		case len(fields) == 2 && fields[0] == "with" && slices.Contains(things(), fields[1]):
-			d.with = append(d.with, fields[1])
-		case len(fields) > 0 && len(fields) <= 2 && fields[0] == "alone":
-			d.alone = word
-		case len(fields) == 3 && fields[0] == "run" && fields[1] == "by":
-			d.runBy = fields[2]
-		case len(fields) == 2 && fields[0] == "file":
-			d.file = fields[1]
-		case len(fields) == 4 && fields[0] == "part" && fields[1] == "of":
-			d.as, d.kind, d.path = "part", fields[2], fields[3]
-		default:
-			return d, fmt.Errorf("nobody knows what %q means before a block", word)
+		if !d.take(word) {
+			return directive{}, fmt.Errorf("nobody knows what %q means before a block", word)
 		}
 	}
 	return d, nil
+}
+
+// take takes what one of the words says, and tells whether it is one.
+func (d *directive) take(word string) bool {
+	first, rest, _ := strings.Cut(word, " ")
+	more := strings.Fields(rest)
+	switch first {
+	case "values", "kustomization", "prometheus", "output":
+		d.as = first
+		return len(more) == 0
+	case "with":
+		d.with = append(d.with, rest)
+		return slices.Contains(things(), rest)
+	case "alone":
+		d.alone = word
+		return len(more) <= 1
+	case "run":
+		d.runBy = strings.TrimPrefix(rest, "by ")
+		return len(more) == 2 && more[0] == "by"
+	case "file":
+		d.file = rest
+		return len(more) == 1
+	case "part":
+		d.as = first
+		d.kind, d.path, _ = strings.Cut(strings.TrimPrefix(rest, "of "), " ")
+		return len(more) == 3 && more[0] == "of"
+	default:
+		return false
+	}
 }
 
 // problem is what is wrong with the language of a block, or with its directive in that language.
