@@ -79,7 +79,7 @@ bin/images/gantry-pulumi/index.json: $(PULUMI_LAYERS) bin/imagetool
 	@$(call say,write the image localhost/gantry-pulumi:dev)
 	@bin/imagetool image $(@D) --name localhost/gantry-pulumi:dev $(PULUMI_IMAGE) $(PULUMI_LAYERS:%=--layer %)
 
-# For the cluster tests: the same with stand-ins for providers, for Pulumi Cloud and for Flux's source-controller.
+# For the cluster tests: the same with stand-ins for providers, for Pulumi Cloud, for a collector of traces and for Flux's source-controller.
 DOUBLES := $(patsubst test/doubles/%/go.mod,bin/doubles/%,$(wildcard test/doubles/pulumi-resource-*/go.mod))
 DOUBLE_SOURCES := $(shell find test/doubles -name '*.go' -o -name '*.json' -o -name go.mod -o -name go.sum 2>/dev/null)
 
@@ -88,6 +88,9 @@ bin/doubles/%: $(DOUBLE_SOURCES) bin/doubles/.kubernetes-provider
 
 bin/doubles/pulumi-cloud: $(DOUBLE_SOURCES) go.mod go.sum
 	@$(call build,.,./test/doubles/pulumicloud/cmd,$@)
+
+bin/doubles/collector: $(DOUBLE_SOURCES) go.mod go.sum
+	@$(call build,.,./test/doubles/collector,$@)
 
 bin/doubles/flux-source: $(DOUBLE_SOURCES)
 	@$(call build,test/doubles/fluxsource,./cmd,$@)
@@ -100,7 +103,7 @@ bin/doubles/.kubernetes-provider: FORCE
 bin/doubles/skewed-manager: $(DOUBLE_SOURCES) $(PRODUCT_SOURCES)
 	@$(call build,.,./test/doubles/skewedmanager/cmd,$@)
 
-SERVERS := bin/doubles/pulumi-cloud bin/doubles/flux-source bin/doubles/skewed-manager
+SERVERS := bin/doubles/pulumi-cloud bin/doubles/collector bin/doubles/flux-source bin/doubles/skewed-manager
 
 bin/layers/doubles.tar: bin/imagetool $(DOUBLES) $(SERVERS)
 	@bin/imagetool files $@ $(foreach double,$(DOUBLES) $(SERVERS),$(double)=/usr/local/bin/$(notdir $(double)))

@@ -2,9 +2,6 @@ package e2e
 
 import (
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -38,29 +35,17 @@ type webhooks struct {
 // switchOnWebhooks adds the component that is shipped for it to what is deployed, for the time of the story.
 func (s *story) switchOnWebhooks() *webhooks {
 	s.T.Helper()
-	root, err := filepath.Abs("../..")
-	s.Must(err)
-	deployed, with := filepath.Join(root, "bin/deploy"), filepath.Join(root, "bin/deploy-webhook")
-	if _, err := os.Stat(deployed); err != nil {
-		s.T.Skipf("SKIPPED: what was deployed is not known, as `make deploy` did not do it here: %v", err)
-	}
-	s.Must(os.MkdirAll(with, 0o755))
-	s.Must(os.WriteFile(filepath.Join(with, "kustomization.yaml"), []byte("resources: [../deploy]\ncomponents: [../../config/webhook]\n"), 0o600))
 	w := &webhooks{s: s, secret: randomHex(s.T)}
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Manager.Namespace, Name: "gantry-webhook"},
 		StringData: map[string]string{"other": randomHex(s.T), "story": w.secret},
 	}
-	s.Must(s.Client.Create(s.Ctx, secret))
+	s.deployWith("components: [../../config/webhook]\n", secret)
 	s.T.Cleanup(func() {
 		ctx, cancel := cleanup()
 		defer cancel()
-		after := of(ctx, s.T, s.Namespace)
-		after.Must(s.Client.Delete(ctx, secret))
-		after.Must(s.Client.Delete(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: s.Manager.Namespace, Name: "gantry-webhook"}}))
-		after.deploy(deployed)
+		of(ctx, s.T, s.Namespace).Must(s.Client.Delete(ctx, &corev1.Service{ObjectMeta: secret.ObjectMeta}))
 	})
-	s.deploy(with)
 	served := &corev1.Secret{}
 	s.Must(s.Client.Get(s.Ctx, client.ObjectKey{Namespace: s.Manager.Namespace, Name: "gantry-hub-tls"}, served))
 	w.ca = string(served.Data["ca.crt"])
@@ -74,21 +59,6 @@ func (s *story) switchOnWebhooks() *webhooks {
 			s.T.Fatalf("webhooks are not answered: %s", said)
 		}
 	}
-}
-
-// deploy applies what is in a directory, and waits until a manager of it leads.
-func (s *story) deploy(dir string) {
-	s.T.Helper()
-	out, err := exec.CommandContext(s.Ctx, "kubectl", "apply", "--server-side", "--force-conflicts", "-k", dir).CombinedOutput()
-	if err != nil {
-		s.T.Fatalf("kubectl apply: %v\n%s", err, out)
-	}
-	deployment := s.deployment()
-	s.untilRolledOut(deployment)
-	arguments := strings.Join(deployment.Spec.Template.Spec.Containers[0].Args, " ")
-	s.untilLed(func(pod *corev1.Pod) bool {
-		return strings.Join(pod.Spec.Containers[0].Args, " ") == arguments && stage.PodReady(pod)
-	})
 }
 
 // tell tells the manager of a push, and returns the answer's code.

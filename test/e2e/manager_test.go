@@ -3,12 +3,19 @@ package e2e
 import (
 	"context"
 	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gantry-operator/gantry/test/e2e/stage"
 )
 
 // deployment is the manager's Deployment as it is.
@@ -27,6 +34,48 @@ func (s *story) restartManager() {
 	s.Must(s.Patch(s.Ctx, deployment, `{spec: {template: {metadata: {annotations: {"story/restarted": "`+stamp+`"}}}}}`))
 	s.untilRolledOut(deployment)
 	s.untilLed(func(pod *corev1.Pod) bool { return pod.Annotations["story/restarted"] == stamp })
+}
+
+// deployWith changes what is deployed by a kustomization, which may need some objects, for the time of the story.
+func (s *story) deployWith(change string, made ...client.Object) {
+	s.T.Helper()
+	root, err := filepath.Abs("../..")
+	s.Must(err)
+	deployed, with := filepath.Join(root, "bin/deploy"), filepath.Join(root, "bin/deploy-story")
+	if _, err := os.Stat(deployed); err != nil {
+		s.T.Skipf("SKIPPED: what was deployed is not known, as `make deploy` did not do it here: %v", err)
+	}
+	s.Must(os.MkdirAll(with, 0o755))
+	s.Must(os.WriteFile(filepath.Join(with, "kustomization.yaml"), []byte("resources: [../deploy]\n"+change), 0o600))
+	for _, object := range made {
+		s.Must(s.Client.Create(s.Ctx, object))
+	}
+	s.T.Cleanup(func() {
+		ctx, cancel := cleanup()
+		defer cancel()
+		after := of(ctx, s.T, s.Namespace)
+		for _, object := range made {
+			after.Must(s.Client.Delete(ctx, object))
+		}
+		after.deploy(deployed)
+	})
+	s.deploy(with)
+}
+
+// deploy applies what is in a directory, and waits until a manager of it leads.
+func (s *story) deploy(dir string) {
+	s.T.Helper()
+	out, err := exec.CommandContext(s.Ctx, "kubectl", "apply", "--server-side", "--force-conflicts", "-k", dir).CombinedOutput()
+	if err != nil {
+		s.T.Fatalf("kubectl apply: %v\n%s", err, out)
+	}
+	deployment := s.deployment()
+	s.untilRolledOut(deployment)
+	wanted := deployment.Spec.Template.Spec.Containers[0]
+	s.untilLed(func(pod *corev1.Pod) bool {
+		has := pod.Spec.Containers[0]
+		return slices.Equal(has.Args, wanted.Args) && equality.Semantic.DeepEqual(has.Env, wanted.Env) && stage.PodReady(pod)
+	})
 }
 
 // scaleManager sets the number of replicas and waits for them.
