@@ -74,7 +74,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	case err == nil && r.early(stack):
 		after = editPause
 	case err == nil:
-		after, err = r.step(ctx, stack.DeepCopy())
+		stack = stack.DeepCopy()
+		after, err = r.step(ctx, stack)
 		if denial, ok := kube.Denied(err); ok {
 			after, err = r.tellDenied(ctx, stack, denial)
 		}
@@ -137,5 +138,8 @@ func (r *Reconciler) step(ctx context.Context, stack *pulumiv1.Stack) (time.Dura
 	if observed.Update != nil && step.Act != Supersede {
 		underWay = observed.Update.Name
 	}
-	return step.After, r.releaseUpdates(ctx, client.ObjectKeyFromObject(stack), underWay)
+	if err := r.releaseUpdates(ctx, client.ObjectKeyFromObject(stack), underWay); err != nil {
+		return 0, err
+	}
+	return step.After, r.relieve(ctx, stack, step)
 }

@@ -213,6 +213,7 @@ func (r *Reconciler) patchFinalizers(ctx context.Context, object, was client.Obj
 // writeStatus writes the status of a step and tells of what is new in it. current is put on record as the update under
 // way; nil leaves what the step says.
 func (r *Reconciler) writeStatus(ctx context.Context, stack *pulumiv1.Stack, o Observed, step Step, current *pulumiv1.CurrentUpdate) error {
+	step.State, _ = heldBy(stack, step.State)
 	s := status(o, step, r.Clock.Now())
 	if current != nil {
 		s.CurrentUpdate = current
@@ -232,6 +233,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, stack *pulumiv1.Stack, o O
 	if err != nil {
 		return client.IgnoreNotFound(err)
 	}
+	stack.Status = *s
 	for _, n := range news {
 		r.emit(stack, n)
 	}
@@ -244,7 +246,11 @@ func (r *Reconciler) news(stack *pulumiv1.Stack, o Observed, step Step) []notice
 	if o.Skipped != "" {
 		notices = append(notices, sourceUnchanged(o.Skipped))
 	}
-	notices = append(notices, cancelNoticed(o, step)...)
+	return append(append(notices, cancelNoticed(o, step)...), stateChange(stack, step)...)
+}
+
+// stateChange is what is told of a step's state, where that is another one than the one on record.
+func stateChange(stack *pulumiv1.Stack, step Step) []notice {
 	condition := autov1alpha1.ConditionTypeReconciling
 	switch {
 	case step.State.IsStalled():
@@ -255,12 +261,12 @@ func (r *Reconciler) news(stack *pulumiv1.Stack, o Observed, step Step) []notice
 	was := meta.FindStatusCondition(stack.Status.Conditions, condition)
 	same := was != nil && was.Reason == step.State.Reason() && was.Message == step.State.Message()
 	if same {
-		return notices
+		return nil
 	}
 	if step.State.IsSuspended() && deleting(stack) {
-		return append(notices, notStarting(step.State))
+		return []notice{notStarting(step.State)}
 	}
-	return append(notices, stateNews(step.State)...)
+	return stateNews(step.State)
 }
 
 // endNews is what is told of an update that has ended.
@@ -285,7 +291,7 @@ func stateNews(state conditions.State) []notice {
 	case pulumiv1.ReasonSpecInvalid:
 		return []notice{configInvalid(state)}
 	case pulumiv1.ReasonWorkspaceFailed, pulumiv1.ReasonSourceInvalid, pulumiv1.ReasonNamespaceTerminating,
-		pulumiv1.ReasonStackInUse, pulumiv1.ReasonSourceUnavailable, pulumiv1.ReasonDependentsExist:
+		pulumiv1.ReasonStackInUse, pulumiv1.ReasonSourceUnavailable, pulumiv1.ReasonDependentsExist, pulumiv1.ReasonPermissionMissing:
 		return []notice{notStarting(state)}
 	}
 	return nil

@@ -108,11 +108,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	r.abandon(req.NamespacedName, update.UID)
+	var result ctrl.Result
 	observed, err := r.observe(ctx, update)
-	if err != nil {
-		return ctrl.Result{}, err
+	if err == nil {
+		result, err = r.take(ctx, observed, Plan(observed, r.Clock.Now()))
 	}
-	result, err := r.take(ctx, observed, Plan(observed, r.Clock.Now()))
+	if denial, denied := kube.Denied(err); denied {
+		result, err = r.tellDenied(ctx, req.NamespacedName, denial)
+	}
 	switch {
 	case apierrors.IsConflict(err):
 		return ctrl.Result{RequeueAfter: kube.ConflictRetry}, nil

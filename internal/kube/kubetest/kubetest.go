@@ -1,4 +1,4 @@
-// Package kubetest owns how tests read manifests.
+// Package kubetest owns how tests read manifests, and clients that may not do everything.
 package kubetest
 
 import (

@@ -19,6 +19,7 @@ import (
 
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/internal/failure"
+	"github.com/gantry-operator/gantry/internal/kube"
 	"github.com/gantry-operator/gantry/internal/source"
 	"github.com/gantry-operator/gantry/internal/watch"
 )
@@ -290,8 +291,11 @@ func notInstalled(ref Reference) error {
 		"kind %s of %s, which spec.fluxSource.sourceRef names, is not installed: install it, with Flux or whatever brings it, or correct the reference", ref.Kind, ref.GroupVersion())
 }
 
-// forbidden repeats the API server's words, which name the verb and the resource.
+// forbidden names the right that the manager lacks, or repeats the API server's words where it was something else.
 func forbidden(err error) error {
+	if denial, denied := kube.Denied(err); denied {
+		return failure.NewWaiting(pulumiv1.ReasonPermissionMissing, "Flux source: %s", denial)
+	}
 	return failure.NewWaiting(pulumiv1.ReasonSourceUnavailable,
 		"the manager may not look at the Flux source: grant its ServiceAccount get, list and watch on the kind (%s)", text(err.Error()))
 }

@@ -210,7 +210,7 @@ func (s *scene) revision(name string, ref Reference) string {
 			return a.Revision
 		}
 	}
-	if waiting, ok := failure.AsWaiting(err); !ok || waiting.Reason != pulumiv1.ReasonSourceUnavailable {
+	if waiting, ok := failure.AsWaiting(err); !ok || (waiting.Reason != pulumiv1.ReasonSourceUnavailable && waiting.Reason != pulumiv1.ReasonPermissionMissing) {
 		s.t.Fatalf("got %v, want to wait for the source", err)
 	}
 	return err.Error()
@@ -354,13 +354,16 @@ func TestSourcesThatMayNotBeSeen(t *testing.T) {
 	t.Log("of one that may not be read the verb and the resource are named")
 	hidden := reference("OCIRepository", "hidden")
 	s.eventually("the kind to be known", func() bool { return !strings.Contains(s.revision("one", hidden), "not installed") })
-	s.says("one", hidden, `resource "ocirepositories" in API group "source.toolkit.fluxcd.io"`)
+	_, err := s.sources.Get(t.Context(), consumer("one"), hidden)
+	if waiting, ok := failure.AsWaiting(err); !ok || waiting.Reason != pulumiv1.ReasonPermissionMissing || !strings.Contains(err.Error(), `ocirepositories.source.toolkit.fluxcd.io "hidden" in namespace ns: grant user "manager" the verb "`) {
+		t.Errorf("got %v, want PermissionMissing", err)
+	}
 
 	t.Log("of one that may be read and not watched too")
 	chart := reference("HelmChart", "chart")
 	s.serve(s.source("HelmChart", "chart"), "1.0", "2026-11-22T01:00:00Z")
 	s.eventually("the refusal of the watch", func() bool {
-		return strings.Contains(s.revision("two", chart), `cannot list resource "helmcharts"`)
+		return strings.Contains(s.revision("two", chart), `may not list helmcharts.source.toolkit.fluxcd.io`)
 	})
 	s.wakes("two")
 
@@ -373,7 +376,7 @@ func TestSourcesThatMayNotBeSeen(t *testing.T) {
 	s.eventually("the source to be seen", func() bool { return s.revision("two", chart) == "1.0" })
 
 	t.Log("a kind without namespaces is no source")
-	_, err := s.sources.Get(t.Context(), consumer("three"), reference("ClusterSource", "demo"))
+	_, err = s.sources.Get(t.Context(), consumer("three"), reference("ClusterSource", "demo"))
 	if terminal, ok := failure.AsTerminal(err); !ok || terminal.Reason != pulumiv1.ReasonSpecInvalid {
 		t.Errorf("got %v, want SpecInvalid", err)
 	}
