@@ -42,7 +42,7 @@ func nobodyRuns(packages map[string]told, b block) string {
 func packagesOfTests(t *testing.T) map[string]told {
 	t.Helper()
 	packages := map[string]told{}
-	err := filepath.WalkDir(filepath.Join(root, "test"), func(path string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir(filepath.Join(root, "test"), func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
