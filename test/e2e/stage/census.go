@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -51,10 +54,26 @@ func (s *Stage) Restore(ctx context.Context, before Census) error {
 	}
 	come, err := s.Since(ctx, before)
 	for _, object := range come {
+		if object.GetKind() == "Namespace" {
+			err = errors.Join(err, s.stop(ctx, object.GetName()))
+		}
+	}
+	for _, object := range come {
 		err = errors.Join(err, client.IgnoreNotFound(s.Client.Delete(ctx, object)))
 	}
 	for _, object := range come {
 		err = errors.Join(err, s.UntilGone(ctx, object, "to go"))
+	}
+	return err
+}
+
+// stop ends what runs in a namespace: one that has pods still takes twice as long to go.
+func (s *Stage) stop(ctx context.Context, namespace string) error {
+	err := s.Client.DeleteAllOf(ctx, &appsv1.Deployment{}, client.InNamespace(namespace), client.PropagationPolicy(metav1.DeletePropagationForeground))
+	pods := &corev1.PodList{}
+	err = errors.Join(err, s.Client.List(ctx, pods, client.InNamespace(namespace)))
+	for i := range pods.Items {
+		err = errors.Join(err, s.UntilGone(ctx, &pods.Items[i], "to end"))
 	}
 	return err
 }
