@@ -53,9 +53,12 @@ func (s *Stage) Restore(ctx context.Context, before Census) error {
 		return err
 	}
 	come, err := s.Since(ctx, before)
-	for _, object := range come {
-		if object.GetKind() == "Namespace" {
-			err = errors.Join(err, s.stop(ctx, object.GetName()))
+	// The manager ends last: without it pods of stacks wait for a while before they do.
+	for _, managers := range []bool{false, true} {
+		for _, object := range come {
+			if object.GetKind() == "Namespace" && managers == (object.GetName() == s.Manager.Namespace) {
+				err = errors.Join(err, s.stop(ctx, object.GetName()))
+			}
 		}
 	}
 	for _, object := range come {
