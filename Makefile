@@ -55,7 +55,7 @@ test: unit release-check cluster-check e2e argocd helm chaos-short rbac ## Run e
 NESTED := test/cluster test/images test/flux test/prometheus test/tools/sbom $(patsubst %/go.mod,%,$(wildcard test/doubles/*/go.mod))
 
 .PHONY: unit
-unit: packages bin/envtest bin/flux-crds bin/argocd-manifests bin/helm bin/kubectl $(PULUMI_TOOLS) $(DOUBLES) bin/packages/npm ## Run vet, unit tests and tests against a real API server
+unit: packages bin/envtest bin/flux-crds bin/notification-manifests bin/argocd-manifests bin/helm bin/kubectl $(PULUMI_TOOLS) $(DOUBLES) bin/packages/npm ## Run vet, unit tests and tests against a real API server
 	@$(call say,vet and test the product)
 	@go vet ./...
 	@KUBEBUILDER_ASSETS=$(CURDIR)/bin/envtest go test -timeout 30m ./...
@@ -65,7 +65,7 @@ unit: packages bin/envtest bin/flux-crds bin/argocd-manifests bin/helm bin/kubec
 	done
 
 .PHONY: e2e
-e2e: cluster-up load load-examples load-languages bin/envtest bin/helm bin/flux-crds bin/argocd-manifests bin/kubectl-gantry ## Run the cluster tests on the embedded cluster (E2E_RUN=Name for some)
+e2e: cluster-up load load-examples load-languages bin/envtest bin/helm bin/flux-crds bin/notification-controller bin/notification-manifests bin/argocd-manifests bin/kubectl-gantry ## Run the cluster tests on the embedded cluster (E2E_RUN=Name for some)
 	@KUBECONFIG=$(EMBEDDED) $(MAKE) --no-print-directory deploy
 	@$(call say,run the cluster tests)
 	@KUBECONFIG=$(EMBEDDED) GANTRY_E2E=1 PATH="$(CURDIR)/bin:$$PATH" \

@@ -97,6 +97,15 @@ bin/flux-crds: test/doubles/fluxsource/go.mod
 	@folder=$$(go mod download -json $(FLUX_SOURCES) | sed -n 's/.*"Dir": "\(.*\)".*/\1/p'); [[ -n $$folder ]]; \
 	mkdir -p $@; install -m 644 "$$folder"/config/crd/bases/source.toolkit.fluxcd.io_*.yaml $@; touch $@
 
+# The program that tells people of events, for the story of Flux's notifications, and its own manifests of the same version.
+NOTIFICATION := github.com/fluxcd/notification-controller
+bin/notification-controller: $(call tool_module,notification-controller)
+	@$(call build,test/tools/notification-controller,$(NOTIFICATION),$@)
+
+bin/notification-manifests: $(call tool_module,notification-controller)
+	@folder=$$(cd test/tools/notification-controller && go mod download -json $(NOTIFICATION) | sed -n 's/.*"Dir": "\(.*\)".*/\1/p'); [[ -n $$folder ]]; \
+	rm -rf $@; mkdir -p $@; cp -R --no-preserve=mode "$$folder"/config/{crd,default,manager,rbac} $@
+
 # The plugin of kubectl. VERSION is what it calls itself.
 bin/kubectl-gantry: go.mod go.sum docs/runbook.md $(call go_sources,api cmd/kubectl-gantry internal/cli docs)
 	@$(call build,.,./cmd/kubectl-gantry,$@,$(if $(VERSION),-X main.version=$(VERSION)))
