@@ -1,18 +1,12 @@
 package e2e
 
 import (
-	"bytes"
-	"encoding/json"
-	"io"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
@@ -26,90 +20,19 @@ const (
 	fluxGroup       = "source.toolkit.fluxcd.io"
 )
 
-// sourceController is the double of Flux's source-controller in a pod, and its Service.
-const sourceController = `
-apiVersion: v1
-kind: Pod
-metadata: {name: source-controller, labels: {app: source-controller}}
-spec:
-  terminationGracePeriodSeconds: 1
-  automountServiceAccountToken: false
-  securityContext: {runAsNonRoot: true, runAsUser: 1000, seccompProfile: {type: RuntimeDefault}}
-  containers:
-  - name: source-controller
-    image: ` + image + `
-    command: [/usr/local/bin/flux-source, --address=:8080, "--base=http://source-controller.NAMESPACE.svc"]
-    securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
-    readinessProbe: {httpGet: {path: /admin/ready, port: 8080}, periodSeconds: 1}
----
-apiVersion: v1
-kind: Service
-metadata: {name: source-controller}
-spec:
-  selector: {app: source-controller}
-  ports: [{port: 80, targetPort: 8080}]
-`
-
-// fluxSources is the double as a story steers it.
+// fluxSources is the double of Flux's source-controller as a story steers it.
 type fluxSources struct {
-	s   *story
-	url string
+	*stage.FluxSources
+	s *story
 }
 
 // startFlux installs Flux's source kinds, where they are not, and starts the double in a namespace.
 func (s *story) startFlux(namespace string) *fluxSources {
 	s.T.Helper()
-	files, err := filepath.Glob(fluxDefinitions)
+	home := &stage.Namespace{Stage: s.Stage, Name: namespace}
+	sources, err := home.StartFluxSources(s.Ctx, fluxDefinitions)
 	s.Must(err)
-	if len(files) == 0 {
-		s.T.Fatalf("there are no %s: run `make bin/flux-crds`", fluxDefinitions)
-	}
-	definitions, err := stage.Manifests(files...)
-	s.Must(err)
-	for _, definition := range definitions {
-		s.Must(client.IgnoreAlreadyExists(s.Client.Create(s.Ctx, definition)))
-		s.Await(definition, "to be served", func() bool { return established(definition) })
-	}
-	pod, service := &corev1.Pod{}, &corev1.Service{}
-	for i, object := range []client.Object{pod, service} {
-		manifest := strings.ReplaceAll(strings.Split(sourceController, "---")[i], "NAMESPACE", namespace)
-		s.Must(yaml.UnmarshalStrict([]byte(manifest), object))
-		object.SetNamespace(namespace)
-		s.Must(s.Client.Create(s.Ctx, object))
-	}
-	s.Await(pod, "to be ready", func() bool { return stage.PodReady(pod) })
-	addresses, err := s.Forward(s.Ctx, pod, 8080)
-	s.Must(err)
-	return &fluxSources{s: s, url: "http://" + addresses[0]}
-}
-
-// established tells whether a definition is served.
-func established(definition *unstructured.Unstructured) bool {
-	conditions, _, err := unstructured.NestedSlice(definition.Object, "status", "conditions")
-	for _, item := range conditions {
-		if condition, ok := item.(map[string]any); ok && condition["type"] == "Established" && condition["status"] == "True" {
-			return err == nil
-		}
-	}
-	return false
-}
-
-// ask asks the double for what only tests may.
-func (f *fluxSources) ask(method, path string, body any) []byte {
-	f.s.T.Helper()
-	text, err := json.Marshal(body)
-	f.s.Must(err)
-	request, err := http.NewRequestWithContext(f.s.Ctx, method, f.url+"/admin/"+path, bytes.NewReader(text))
-	f.s.Must(err)
-	response, err := http.DefaultClient.Do(request)
-	f.s.Must(err)
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	f.s.Must(err)
-	if response.StatusCode >= http.StatusBadRequest {
-		f.s.T.Fatalf("%s %s: %s", method, path, answer)
-	}
-	return answer
+	return &fluxSources{FluxSources: sources, s: s}
 }
 
 // source makes a source object.
@@ -127,38 +50,17 @@ func (f *fluxSources) source(kind, name, spec string) *unstructured.Unstructured
 // pack makes an artifact of a source, and answers the status that tells of it and the path where it is.
 func (f *fluxSources) pack(source *unstructured.Unstructured, revision string, files map[string]string) (status map[string]any, path string) {
 	f.s.T.Helper()
-	answer := f.ask(http.MethodPost, "artifacts", map[string]any{
-		"kind": source.GetKind(), "namespace": source.GetNamespace(), "name": source.GetName(), "generation": source.GetGeneration(),
-		"revision": revision, "files": files,
-	})
-	f.s.Must(json.Unmarshal(answer, &status))
-	path, _, err := unstructured.NestedString(status, "artifact", "path")
+	status, path, err := f.Pack(f.s.Ctx, source, revision, files)
 	f.s.Must(err)
-	return status, "/" + path
-}
-
-// tell writes the status of a source, as its controller does.
-func (f *fluxSources) tell(source *unstructured.Unstructured, status map[string]any) {
-	f.s.T.Helper()
-	patch, err := json.Marshal(map[string]any{"status": status})
-	f.s.Must(err)
-	f.s.Must(f.s.Client.Status().Patch(f.s.Ctx, source, client.RawPatch("application/merge-patch+json", patch)))
+	return status, path
 }
 
 // serve makes a source serve files under a revision, and answers the path of the artifact.
 func (f *fluxSources) serve(source *unstructured.Unstructured, revision string, files map[string]string) string {
 	f.s.T.Helper()
-	status, path := f.pack(source, revision, files)
-	f.tell(source, status)
+	path, err := f.Serve(f.s.Ctx, source, revision, files)
+	f.s.Must(err)
 	return path
-}
-
-// fetches are how often a path was asked for.
-func (f *fluxSources) fetches(path string) int {
-	f.s.T.Helper()
-	requests := map[string]int{}
-	f.s.Must(json.Unmarshal(f.ask(http.MethodGet, "requests", nil), &requests))
-	return requests[path]
 }
 
 // fromSource makes a Stack take a Flux source instead of a Program.
@@ -203,8 +105,8 @@ func TestFluxSource(t *testing.T) {
 	first := f.serve(source, "main@sha1:1111", greets("hello"))
 	s.untilRan(stack, "main@sha1:1111", "hello")
 	s.untilRan(second, "main@sha1:1111", "hello")
-	if n := f.fetches(first); n != 1 {
-		t.Errorf("the artifact of two Stacks was fetched %d times", n)
+	if n, err := f.Fetches(s.Ctx, first); n != 1 || err != nil {
+		t.Errorf("the artifact of two Stacks was fetched %d times, %v", n, err)
 	}
 
 	t.Log("a new artifact makes exactly one update")
@@ -215,16 +117,16 @@ func TestFluxSource(t *testing.T) {
 
 	t.Log("one that vanished is waited for, and the next one runs")
 	status, gone := f.pack(source, "main@sha1:3333", greets("never"))
-	f.ask(http.MethodPost, "faults", map[string]any{"path": gone, "status": http.StatusNotFound})
-	f.tell(source, status)
+	s.Must(f.Break(s.Ctx, gone, map[string]any{"status": http.StatusNotFound}))
+	s.Must(f.Tell(s.Ctx, source, status))
 	waits(stack, "not there any more (404)")
 	f.serve(source, "main@sha1:4444", greets("back"))
 	s.untilRan(stack, "main@sha1:4444", "back")
 
 	t.Log("one with another digest stalls, and the next one runs")
 	status, wrong := f.pack(source, "main@sha1:5555", greets("never"))
-	f.ask(http.MethodPost, "faults", map[string]any{"path": wrong, "body": "not the archive"})
-	f.tell(source, status)
+	s.Must(f.Break(s.Ctx, wrong, map[string]any{"body": "not the archive"}))
+	s.Must(f.Tell(s.Ctx, source, status))
 	s.Await(stack, "to stall", func() bool {
 		return stage.Condition(stack.Status.Conditions, autov1alpha1.ConditionTypeStalled).Reason == pulumiv1.ReasonSourceInvalid
 	})
