@@ -28,6 +28,8 @@ const (
 	publicHost = "git.example.com"
 	// gitToken is what the host wants to see, and what the commands of a page have in $TOKEN.
 	gitToken = "a-token-of-the-page"
+	// greeting is the program that pages find in git.
+	greeting = "name: greeting\nruntime: yaml\nconfig: {name: {type: string, default: world}}\noutputs: {greeting: \"Hello, ${name}!\"}\n"
 )
 
 // TestPages tells each page as a story on the cluster: its commands in one shell, in their order.
@@ -35,7 +37,7 @@ func TestPages(t *testing.T) {
 	s := tell.Connect(t, "make e2e")
 	for page, all := range pages(t) {
 		blocks, tells := sessions(all)[together]
-		if !tells {
+		if !tells || find(blocks, "notifications") {
 			continue
 		}
 		t.Run(page, func(t *testing.T) {
@@ -109,6 +111,8 @@ type session struct {
 	words []string
 	// environment is what the commands have beside what those of all pages have.
 	environment []string
+	// sources is the source-controller of the page, if it has one.
+	sources *stage.FluxSources
 }
 
 // narrate runs the commands of a page and looks at what they print.
@@ -116,6 +120,12 @@ func narrate(t *testing.T, n *stage.Namespace, blocks []block) {
 	t.Helper()
 	s := session{folder: t.TempDir()}
 	s.prepare(t, n, blocks)
+	s.narrate(t, n, blocks)
+}
+
+// narrate runs the commands of a page in what is prepared.
+func (s session) narrate(t *testing.T, n *stage.Namespace, blocks []block) {
+	t.Helper()
 	var script strings.Builder
 	script.WriteString("set -eu -o pipefail\ncd \"$PAGE\"\n")
 	for i, b := range blocks {
@@ -145,7 +155,7 @@ func (s *session) prepare(t *testing.T, n *stage.Namespace, blocks []block) {
 	if alone {
 		s.standIns(t)
 	}
-	for thing, give := range map[string]func(*testing.T, *stage.Namespace){"git": s.git, "PKO": s.pko, "hooks": s.hooks} {
+	for thing, give := range map[string]func(*testing.T, *stage.Namespace){"git": s.git, "PKO": s.pko, "hooks": s.hooks, "sources": s.fluxSources} {
 		if find(blocks, thing) {
 			give(t, n)
 		}
@@ -205,10 +215,9 @@ func (s *session) git(t *testing.T, n *stage.Namespace) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	program := gitserver.Text("name: greeting\nruntime: yaml\nconfig: {name: {type: string, default: world}}\noutputs: {greeting: \"Hello, ${name}!\"}\n")
 	err = host.Create("team/infra")
 	if err == nil {
-		_, err = host.Commit("team/infra", "main", gitserver.Files{"greeting/Pulumi.yaml": program})
+		_, err = host.Commit("team/infra", "main", gitserver.Files{"greeting/Pulumi.yaml": gitserver.Text(greeting)})
 	}
 	if err == nil {
 		err = host.Protect("team/infra", gitserver.Auth{Password: gitToken})

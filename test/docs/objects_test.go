@@ -89,7 +89,7 @@ func (b block) whole() (*unstructured.Unstructured, error) {
 // TestObjects has an API server look at the objects of all blocks: an unknown field, a value twice and what breaks a rule of a
 // definition are refused.
 func TestObjects(t *testing.T) {
-	definitions := []string{"config/crd/bases", "bin/flux-crds", "bin/argocd-manifests/application-crd.yaml"}
+	definitions := []string{"config/crd/bases", "bin/flux-crds", "bin/argocd-manifests/application-crd.yaml", fluxDefinitions(t)}
 	_, config := apiserver.Start(t, root, definitions...)
 	c, err := client.New(config, client.Options{})
 	if err != nil {

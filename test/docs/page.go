@@ -13,6 +13,9 @@
 //   - `values`, `kustomization`, `prometheus`: yaml of Helm for our chart, of kustomize, of Prometheus;
 //   - `output`: what the commands before have printed, line by line, but for spaces; … stands for anything;
 //   - `with git`: the page's commands find a git host at git.example.com;
+//   - `with sources`: a source-controller stands by that gives the GitRepository `infra` of the page the same program;
+//   - `with notifications`: they find Flux's notification controller in gotk-components.yaml, a service at
+//     events.example.com with the certificate events.crt, and a manager with the values of the page, for TestNotifications;
 //   - `with checkout`: the page's commands are in a checkout of the repository in which everything is built;
 //   - `alone`: the commands install or remove Gantry, or change the whole cluster. Such blocks of a page are a session of their
 //     own, which has a cluster without Gantry for itself (`make helm`). `alone NAME` is another session of the page. Images
@@ -97,7 +100,9 @@ func parse(page, text string) (blocks []block, problems []string) {
 }
 
 // things are what sessions find if a block says `with` and the thing.
-func things() []string { return append([]string{"git", "checkout"}, lonelyThings()...) }
+func things() []string {
+	return append([]string{"git", "checkout", "sources", "notifications"}, lonelyThings()...)
+}
 
 // lonelyThings are those of sessions that have the cluster for themselves.
 func lonelyThings() []string { return []string{"Gantry", "PKO", "hooks"} }

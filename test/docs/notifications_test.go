@@ -1,0 +1,182 @@
+package docs
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	eventv1 "github.com/fluxcd/pkg/apis/event/v1beta1"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/test/e2e/stage"
+	"github.com/gantry-operator/gantry/test/e2e/tell"
+)
+
+const (
+	fluxPage = "docs/guides/flux.md"
+	// production is what the page has an Alert add to what it sends.
+	production = "production is not as it should be"
+)
+
+// notified is a page whose commands have Flux's notification controller tell of Stacks.
+type notified struct {
+	*tell.Story
+	n    *stage.Namespace
+	page *session
+}
+
+// TestNotifications runs the page about Flux, which has Flux's notification controller tell of Stacks, and reads what that sends
+// when an update succeeds and when one fails.
+func TestNotifications(t *testing.T) {
+	s := tell.Connect(t, "make e2e")
+	blocks := pages(t)[fluxPage]
+	n := begin(t, s)
+	story := &notified{Story: &tell.Story{T: t, Ctx: t.Context(), Cluster: s, Patience: 2 * time.Minute}, n: n}
+	story.manager(blocks)
+	story.page = &session{folder: t.TempDir()}
+	story.page.prepare(t, n, blocks)
+	story.receiver()
+	writeFluxComponents(t, story.page.folder)
+	story.removeLater()
+	story.page.narrate(t, n, blocks)
+
+	t.Log("an update succeeds")
+	stack, source := n.Stack("app"), fluxSource(n)
+	good, bad := "main@sha1:"+strings.Repeat("2", 40), "main@sha1:"+strings.Repeat("3", 40)
+	story.Must(n.Patch(t.Context(), stack, `{spec: {secretsRef: {name: {type: Secret, secret: {name: events, key: token}}}}}`))
+	story.AwaitReady(stack)
+	story.Must(story.page.serve(t.Context(), source, good, greeting))
+	story.Await(stack, "to have run "+good, func() bool { return stage.Ready(stack) && stack.Status.LastUpdate.LastSuccessfulCommit == good })
+	success := story.sent(1, good, pulumiv1.EventStackCreated)[0]
+
+	t.Log("an update fails")
+	story.Must(story.page.serve(t.Context(), source, bad, greeting+"variables: {text: {fn::readFile: \"./${name}\"}}\n"))
+	failures := story.sent(2, bad, pulumiv1.EventStackUpdateFailure)
+
+	event := eventv1.Event{
+		InvolvedObject: corev1.ObjectReference{APIVersion: "pulumi.com/v1", Kind: "Stack", Namespace: n.Name, Name: "app", UID: stack.UID},
+		Severity:       eventv1.EventSeverityInfo, Reason: "StackCreated", ReportingController: "gantry",
+		Metadata: map[string]string{"revision": good, "stack": "app", "cluster": "north"},
+	}
+	story.equal(event, success)
+	event.Severity, event.Reason = eventv1.EventSeverityError, "StackUpdateFailure"
+	event.Metadata = map[string]string{"revision": bad, "stack": "app", "cluster": "north"}
+	story.equal(event, failures[0])
+	event.Metadata["summary"] = production
+	story.equal(event, failures[1])
+	if !strings.Contains(failures[0].Message, "readFile") {
+		t.Errorf("the message of the failure does not say what failed: %q", failures[0].Message)
+	}
+}
+
+// equal compares what was sent with what should be, but for what is another each time.
+func (s *notified) equal(want, got eventv1.Event) {
+	s.T.Helper()
+	varies := cmpopts.IgnoreFields(eventv1.Event{}, "Timestamp", "Message", "ReportingInstance", "InvolvedObject.ResourceVersion")
+	if diff := cmp.Diff(want, got, varies); diff != "" {
+		s.T.Errorf("sent is (-want +got):\n%s", diff)
+	}
+	if got.Message == "" || got.Timestamp.IsZero() || !strings.HasPrefix(got.ReportingInstance, "gantry-manager-") {
+		s.T.Errorf("sent is %+v", got)
+	}
+}
+
+// sent waits until there are as many messages of a reason about a revision as wanted: first those without a summary.
+func (s *notified) sent(want int, revision, reason string) []eventv1.Event {
+	s.T.Helper()
+	for deadline := time.Now().Add(s.Patience); ; time.Sleep(100 * time.Millisecond) {
+		all := s.messages()
+		found := slices.DeleteFunc(slices.Clone(all), func(e eventv1.Event) bool { return e.Metadata["revision"] != revision || e.Reason != reason })
+		if len(found) == want {
+			slices.SortFunc(found, func(a, b eventv1.Event) int { return strings.Compare(a.Metadata["summary"], b.Metadata["summary"]) })
+			return found
+		}
+		if len(found) > want || time.Now().After(deadline) {
+			s.T.Fatalf("%d messages of %s about %s, want %d, among %+v", len(found), reason, revision, want, all)
+		}
+	}
+}
+
+// manager gives the manager the arguments that the page has in values of the chart, until the test ends.
+func (s *notified) manager(blocks []block) {
+	s.T.Helper()
+	var values struct {
+		Controller struct{ ExtraArgs []string }
+	}
+	i := slices.IndexFunc(blocks, func(b block) bool { return b.as == "values" })
+	s.Must(yaml.Unmarshal([]byte(blocks[i].text), &values))
+	deployment, err := s.Cluster.Deployment(s.Ctx)
+	s.Must(err)
+	before := slices.Clone(deployment.Spec.Template.Spec.Containers[0].Args)
+	s.T.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), s.Patience)
+		defer cancel()
+		s.Must(s.rollOut(ctx, before))
+	})
+	ctx, cancel := context.WithTimeout(s.Ctx, s.Patience)
+	defer cancel()
+	s.Must(s.rollOut(ctx, append(slices.Clone(before), values.Controller.ExtraArgs...)))
+}
+
+// rollOut has the manager run with arguments.
+func (s *notified) rollOut(ctx context.Context, arguments []string) error {
+	deployment, err := s.Cluster.Deployment(ctx)
+	if err != nil {
+		return err
+	}
+	old := deployment.DeepCopy()
+	deployment.Spec.Template.Spec.Containers[0].Args = arguments
+	if err := s.Cluster.Client.Patch(ctx, deployment, client.StrategicMergeFrom(old)); err != nil {
+		return fmt.Errorf("changing the manager's Deployment: %w", err)
+	}
+	return s.Cluster.RolledOut(ctx, deployment)
+}
+
+// removeLater removes what the page installs outside of its namespace when the test ends.
+func (s *notified) removeLater() {
+	s.T.Helper()
+	objects, err := stage.Manifests(filepath.Join(s.page.folder, fluxComponents))
+	s.Must(err)
+	for _, name := range []string{"ClusterRole", "ClusterRoleBinding"} {
+		object := &unstructured.Unstructured{}
+		object.SetAPIVersion("rbac.authorization.k8s.io/v1")
+		object.SetKind(name)
+		object.SetName("notification-controller-stacks")
+		objects = append(objects, object)
+	}
+	s.T.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), s.Patience)
+		defer cancel()
+		if s.T.Failed() {
+			s.showController(ctx)
+		}
+		for _, object := range objects {
+			if err := client.IgnoreNotFound(s.Cluster.Client.Delete(ctx, object)); err != nil {
+				s.T.Error(err)
+			}
+		}
+	})
+}
+
+// showController shows the last that Flux's notification controller said.
+func (s *notified) showController(ctx context.Context) {
+	pods := &corev1.PodList{}
+	if err := s.Cluster.Client.List(ctx, pods, client.InNamespace("flux-system")); err != nil {
+		s.T.Log(err)
+	}
+	for _, pod := range pods.Items {
+		lines := int64(50)
+		log, err := s.Cluster.Kube.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{TailLines: &lines}).DoRaw(ctx)
+		s.T.Logf("%s, %s, said (%v):\n%s", pod.Name, pod.Status.Phase, err, log)
+	}
+}
