@@ -3,10 +3,8 @@ package notify
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -24,78 +22,46 @@ import (
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
-// controller is the event server of a notification controller: it takes what that takes, refuses the same event a second time,
-// and keeps what an Alert is made of.
-type controller struct {
-	mu     sync.Mutex
-	seen   map[string]bool
-	alerts chan eventv1.Event
-	// broken is how often it fails before it works; asked, how often it was asked.
-	broken, asked int
-	bad           []string
+// receiver is told of events.
+type receiver struct {
+	told chan eventv1.Event
+	mu   sync.Mutex
+	// answers are those to come before all are well; asked is how often it was asked.
+	answers []int
+	asked   int
 }
 
-func (c *controller) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.asked++
-	if c.broken > 0 {
-		c.broken--
-		w.WriteHeader(http.StatusInternalServerError)
+func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked++
+	if len(r.answers) > 0 {
+		w.WriteHeader(r.answers[0])
+		r.answers = r.answers[1:]
 		return
 	}
-	body, err := io.ReadAll(r.Body)
 	var event eventv1.Event
-	if err != nil || json.Unmarshal(body, &event) != nil || r.Method != http.MethodPost {
+	if err := json.NewDecoder(request.Body).Decode(&event); err != nil || request.Method != http.MethodPost {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	c.validate(event)
-	group := event.InvolvedObject.GroupVersionKind().Group
-	passed := map[string]string{}
-	for key, value := range event.Metadata {
-		for _, prefix := range []string{group + "/", eventv1.Group + "/"} {
-			if short, ok := strings.CutPrefix(key, prefix); ok {
-				passed[short] = value
-			}
-		}
-	}
-	event.Metadata = passed
-	object := event.InvolvedObject
-	key := strings.Join([]string{object.Kind, object.Namespace, object.Name, event.Message, passed[eventv1.MetaRevisionKey], passed[eventv1.MetaTokenKey]}, "/")
-	if c.seen[key] {
-		w.WriteHeader(http.StatusTooManyRequests)
-		return
-	}
-	c.seen[key] = true
 	w.WriteHeader(http.StatusAccepted)
-	c.alerts <- event
+	r.told <- event
 }
 
-// validate notes what the event's definition forbids.
-func (c *controller) validate(event eventv1.Event) {
-	object := event.InvolvedObject
-	for name, value := range map[string]string{
-		"apiVersion": object.APIVersion, "kind": object.Kind, "namespace": object.Namespace, "name": object.Name,
-		"message": event.Message, "reason": event.Reason, "reportingController": event.ReportingController,
-	} {
-		if value == "" {
-			c.bad = append(c.bad, "no "+name)
-		}
-	}
-	if event.Severity != eventv1.EventSeverityInfo && event.Severity != eventv1.EventSeverityError && event.Severity != eventv1.EventSeverityTrace {
-		c.bad = append(c.bad, "severity "+event.Severity)
-	}
-	if len(event.Message) > 39000 || event.Timestamp.IsZero() {
-		c.bad = append(c.bad, "message or timestamp")
-	}
+// next sets the next answers, and returns how often it was asked before.
+func (r *receiver) next(answers ...int) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answers = answers
+	return r.asked
 }
 
-// begin starts a Poster that posts to a double.
-func begin(t *testing.T, double *controller) *Poster {
+// begin starts a Poster that posts to a receiver.
+func begin(t *testing.T) (*Poster, *receiver) {
 	t.Helper()
-	double.seen, double.alerts = map[string]bool{}, make(chan eventv1.Event, mostWaiting)
-	server := httptest.NewServer(double)
+	r := &receiver{told: make(chan eventv1.Event, mostWaiting)}
+	server := httptest.NewServer(r)
 	clock := clocktesting.NewFakeClock(noon)
 	p := New(server.URL, "gantry-0", clock, logr.Discard())
 	ctx, cancel := context.WithCancel(context.Background())
@@ -118,11 +84,8 @@ func begin(t *testing.T, double *controller) *Poster {
 		}
 		<-turning
 		server.Close()
-		if len(double.bad) > 0 {
-			t.Errorf("the events have %q", double.bad)
-		}
 	})
-	return p
+	return p, r
 }
 
 func stack(change func(*pulumiv1.Stack)) *pulumiv1.Stack {
@@ -140,15 +103,15 @@ func none(*pulumiv1.Stack) {}
 
 const commit = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
+// TestPost says what is posted; what Flux's notification controller makes of it is for the story of the notifications.
 func TestPost(t *testing.T) {
-	double := &controller{}
-	p := begin(t, double)
+	p, r := begin(t)
 	p.Post(stack(none), corev1.EventTypeWarning, pulumiv1.EventStackUpdateFailure, "up failed: urn:a: boom", commit)
-	got := <-double.alerts
+	got := <-r.told
 	want := eventv1.Event{
 		InvolvedObject: corev1.ObjectReference{APIVersion: "pulumi.com/v1", Kind: "Stack", Namespace: "team", Name: "app", UID: "uid", ResourceVersion: "7"},
 		Severity:       "error", Timestamp: metav1.NewTime(noon), Message: "up failed: urn:a: boom", Reason: "StackUpdateFailure",
-		Metadata:            map[string]string{"revision": "main@sha1:" + commit, "stack": "org/app/dev", "cluster": "one"},
+		Metadata:            map[string]string{"pulumi.com/revision": "main@sha1:" + commit, "pulumi.com/stack": "org/app/dev", "event.toolkit.fluxcd.io/cluster": "one"},
 		ReportingController: "gantry", ReportingInstance: "gantry-0",
 	}
 	got.Timestamp = metav1.NewTime(got.Timestamp.UTC().Truncate(time.Hour))
@@ -156,36 +119,41 @@ func TestPost(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	p.Post(stack(none), corev1.EventTypeNormal, pulumiv1.EventStackCreated, "up succeeded", "3")
-	if got := <-double.alerts; got.Severity != eventv1.EventSeverityInfo || got.Metadata["revision"] != "3" {
+	if got := <-r.told; got.Severity != eventv1.EventSeverityInfo || got.Metadata["pulumi.com/revision"] != "3" {
 		t.Errorf("a success is %+v", got)
 	}
 }
 
 // TestTrouble: what passes is tried again, what was told a moment ago is not, and neither holds up what comes next.
 func TestTrouble(t *testing.T) {
-	double := &controller{broken: tries - 1}
-	p := begin(t, double)
-	say := func(note string) { p.Post(stack(none), corev1.EventTypeNormal, "R", note, "") }
-	say("first")
-	if got := <-double.alerts; got.Message != "first" {
-		t.Errorf("told is %q", got.Message)
+	cases := map[string]struct {
+		answers []int
+		// asked is how often it is asked for two events, told is which of them it takes.
+		asked int
+		told  []string
+	}{
+		"Passes":    {answers: []int{500, 503}, asked: 4, told: []string{"first", "second"}},
+		"Stays":     {answers: []int{500, 500, 500}, asked: 4, told: []string{"second"}},
+		"Repeated":  {answers: []int{429}, asked: 2, told: []string{"second"}},
+		"Refused":   {answers: []int{400}, asked: 2, told: []string{"second"}},
+		"Elsewhere": {answers: []int{301}, asked: 2, told: []string{"second"}},
 	}
-	say("first")
-	say("second")
-	if got := <-double.alerts; got.Message != "second" {
-		t.Errorf("told is %q", got.Message)
-	}
-	double.mu.Lock()
-	asked := double.asked
-	double.broken = tries
-	double.mu.Unlock()
-	if asked != tries+2 {
-		t.Errorf("it was asked %d times: what it refuses is told again", asked)
-	}
-	say("lost")
-	say("third")
-	if got := <-double.alerts; got.Message != "third" {
-		t.Errorf("told is %q", got.Message)
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			p, r := begin(t)
+			r.next(tc.answers...)
+			for _, note := range []string{"first", "second"} {
+				p.Post(stack(none), corev1.EventTypeNormal, "R", note, "")
+			}
+			for _, want := range tc.told {
+				if got := <-r.told; got.Message != want {
+					t.Errorf("told is %q, want %q", got.Message, want)
+				}
+			}
+			if asked := r.next(); asked != tc.asked {
+				t.Errorf("it was asked %d times, want %d", asked, tc.asked)
+			}
+		})
 	}
 }
 
