@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -147,12 +149,8 @@ func (s *notified) removeLater() {
 	s.T.Helper()
 	objects, err := stage.Manifests(filepath.Join(s.page.folder, fluxComponents))
 	s.Must(err)
-	for _, name := range []string{"ClusterRole", "ClusterRoleBinding"} {
-		object := &unstructured.Unstructured{}
-		object.SetAPIVersion("rbac.authorization.k8s.io/v1")
-		object.SetKind(name)
-		object.SetName("notification-controller-stacks")
-		objects = append(objects, object)
+	for _, kind := range []string{"ClusterRole", "ClusterRoleBinding"} {
+		objects = append(objects, unstructuredOf("rbac.authorization.k8s.io/v1", kind, "", "notification-controller-stacks"))
 	}
 	s.T.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), s.Patience)
@@ -160,12 +158,29 @@ func (s *notified) removeLater() {
 		if s.T.Failed() {
 			s.showController(ctx)
 		}
+		// The controller has a finalizer on it, so that it has to go first.
+		provider := unstructuredOf("notification.toolkit.fluxcd.io/v1beta3", "Provider", s.n.Name, "events")
+		if err := s.Cluster.Client.Delete(ctx, provider); err == nil {
+			s.Must(s.Cluster.UntilGone(ctx, provider, "to be gone"))
+		} else if !meta.IsNoMatchError(err) && !apierrors.IsNotFound(err) {
+			s.T.Error(err)
+		}
 		for _, object := range objects {
 			if err := client.IgnoreNotFound(s.Cluster.Client.Delete(ctx, object)); err != nil {
 				s.T.Error(err)
 			}
 		}
 	})
+}
+
+// unstructuredOf is an object to be read or deleted.
+func unstructuredOf(version, kind, namespace, name string) *unstructured.Unstructured {
+	object := &unstructured.Unstructured{}
+	object.SetAPIVersion(version)
+	object.SetKind(kind)
+	object.SetNamespace(namespace)
+	object.SetName(name)
+	return object
 }
 
 // showController shows the last that Flux's notification controller said.

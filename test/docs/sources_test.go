@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/gantry-operator/gantry/test/e2e/stage"
 )
@@ -45,11 +44,7 @@ func (s *session) fluxSources(t *testing.T, n *stage.Namespace) {
 
 // fluxSource is the source that pages have.
 func fluxSource(n *stage.Namespace) *unstructured.Unstructured {
-	source := &unstructured.Unstructured{}
-	source.SetGroupVersionKind(schema.GroupVersionKind{Group: "source.toolkit.fluxcd.io", Version: "v1", Kind: "GitRepository"})
-	source.SetNamespace(n.Name)
-	source.SetName("infra")
-	return source
+	return unstructuredOf("source.toolkit.fluxcd.io/v1", "GitRepository", n.Name, "infra")
 }
 
 // serve makes the source of a page serve a program under a revision.
