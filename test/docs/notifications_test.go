@@ -28,6 +28,8 @@ const (
 	fluxPage = "docs/guides/flux.md"
 	// production is what the page has an Alert add to what it sends.
 	production = "production is not as it should be"
+	// failing is a resource of the program that fails, and says the secret.
+	failing = "resources: {broken: {type: \"testing:index:Fail\", properties: {message: \"nobody knows ${name}\"}}}\n"
 )
 
 // notified is a page whose commands have Flux's notification controller tell of Stacks.
@@ -55,14 +57,18 @@ func TestNotifications(t *testing.T) {
 	t.Log("an update succeeds")
 	stack, source := n.Stack("app"), fluxSource(n)
 	good, bad := "main@sha1:"+strings.Repeat("2", 40), "main@sha1:"+strings.Repeat("3", 40)
-	story.Must(n.Patch(t.Context(), stack, `{spec: {secretsRef: {name: {type: Secret, secret: {name: events, key: token}}}}}`))
+	story.Must(n.Patch(t.Context(), stack, `
+spec:
+  secretsRef: {name: {type: Secret, secret: {name: events, key: token}}}
+  workspaceTemplate: {spec: {image: localhost/gantry-e2e:dev}}
+`))
 	story.AwaitReady(stack)
 	story.Must(story.page.serve(t.Context(), source, good, greeting))
 	story.Await(stack, "to have run "+good, func() bool { return stage.Ready(stack) && stack.Status.LastUpdate.LastSuccessfulCommit == good })
 	success := story.sent(1, good, pulumiv1.EventStackCreated)[0]
 
-	t.Log("an update fails")
-	story.Must(story.page.serve(t.Context(), source, bad, greeting+"variables: {text: {fn::readFile: \"./${name}\"}}\n"))
+	t.Log("an update fails, with a secret in the words of the provider")
+	story.Must(story.page.serve(t.Context(), source, bad, greeting+failing))
 	failures := story.sent(2, bad, pulumiv1.EventStackUpdateFailure)
 
 	event := eventv1.Event{
@@ -76,7 +82,7 @@ func TestNotifications(t *testing.T) {
 	story.equal(event, failures[0])
 	event.Metadata["summary"] = production
 	story.equal(event, failures[1])
-	if !strings.Contains(failures[0].Message, "readFile") {
+	if !strings.Contains(failures[0].Message, "testing:index:Fail") || !strings.Contains(failures[0].Message, "nobody knows [secret]") {
 		t.Errorf("the message of the failure does not say what failed: %q", failures[0].Message)
 	}
 }
