@@ -23,40 +23,51 @@ func reasons(t *testing.T) map[string]string {
 func constants(t *testing.T, name *regexp.Regexp) map[string]string {
 	t.Helper()
 	found := map[string]string{}
+	inspect(t, []string{"../api", "../internal"}, func(node ast.Node, at token.Position) {
+		spec, ok := node.(*ast.ValueSpec)
+		if !ok || len(spec.Values) != len(spec.Names) {
+			return
+		}
+		for i, ident := range spec.Names {
+			literal, ok := spec.Values[i].(*ast.BasicLit)
+			if !ok || literal.Kind != token.STRING || !name.MatchString(ident.Name) {
+				continue
+			}
+			value, err := strconv.Unquote(literal.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found[value] = at.Filename
+		}
+	})
+	return found
+}
+
+// inspect looks at each node of the product's code below some folders.
+func inspect(t *testing.T, roots []string, look func(node ast.Node, at token.Position)) {
+	t.Helper()
+	set := token.NewFileSet()
 	visit := func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 			return err
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		file, err := parser.ParseFile(set, path, nil, 0)
 		if err != nil {
 			return err
 		}
 		ast.Inspect(file, func(node ast.Node) bool {
-			spec, ok := node.(*ast.ValueSpec)
-			if !ok || len(spec.Values) != len(spec.Names) {
-				return true
-			}
-			for i, ident := range spec.Names {
-				literal, ok := spec.Values[i].(*ast.BasicLit)
-				if !ok || literal.Kind != token.STRING || !name.MatchString(ident.Name) {
-					continue
-				}
-				value, err := strconv.Unquote(literal.Value)
-				if err != nil {
-					t.Fatal(err)
-				}
-				found[value] = path
+			if node != nil {
+				look(node, set.Position(node.Pos()))
 			}
 			return true
 		})
 		return nil
 	}
-	for _, root := range []string{"../api", "../internal"} {
+	for _, root := range roots {
 		if err := filepath.WalkDir(root, visit); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return found
 }
 
 func TestEveryReasonHasALineInTheRunbook(t *testing.T) {

@@ -2,11 +2,8 @@ package docs
 
 import (
 	"go/ast"
-	"go/parser"
 	"go/token"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -21,30 +18,13 @@ type logged struct{ key, where string }
 func loggedKeys(t *testing.T) []logged {
 	t.Helper()
 	var all []logged
-	set := token.NewFileSet()
-	visit := func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		file, err := parser.ParseFile(set, path, nil, 0)
-		if err != nil {
-			return err
-		}
-		ast.Inspect(file, func(node ast.Node) bool {
-			if call, ok := node.(*ast.CallExpr); ok {
-				for _, key := range keysOf(call) {
-					all = append(all, logged{key, set.Position(call.Pos()).String()})
-				}
+	inspect(t, []string{"../internal", "../cmd"}, func(node ast.Node, at token.Position) {
+		if call, ok := node.(*ast.CallExpr); ok {
+			for _, key := range keysOf(call) {
+				all = append(all, logged{key, at.String()})
 			}
-			return true
-		})
-		return nil
-	}
-	for _, root := range []string{"../internal", "../cmd"} {
-		if err := filepath.WalkDir(root, visit); err != nil {
-			t.Fatal(err)
 		}
-	}
+	})
 	return all
 }
 

@@ -8,10 +8,8 @@ import (
 	"fmt"
 	"os"
 
-	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/gantry-operator/gantry/internal/operator"
 )
@@ -41,12 +39,5 @@ func run() error {
 		return err
 	}
 	options.Zap.DestWriter = os.Stdout
-	log := zap.New(zap.UseFlagOptions(&options.Zap))
-	ctrl.SetLogger(log)
-	klog.SetLogger(log)
-	kubeconfig, err := ctrl.GetConfig()
-	if err != nil {
-		return fmt.Errorf("find the API server: %w", err)
-	}
-	return operator.Run(ctrl.SetupSignalHandler(), options, kubeconfig, log)
+	return operator.Main(ctrl.SetupSignalHandler(), options)
 }

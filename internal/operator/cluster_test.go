@@ -28,7 +28,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/gantry-operator/gantry/test/apiserver"
 )
@@ -60,13 +59,7 @@ func beManager() error {
 	if err != nil {
 		return err
 	}
-	log := zap.New(zap.UseFlagOptions(&options.Zap))
-	ctrl.SetLogger(log)
-	config, err := ctrl.GetConfig()
-	if err != nil {
-		return err
-	}
-	return Run(ctx, options, config, log)
+	return Main(ctx, options)
 }
 
 // cluster is an API server with Gantry's definitions and roles, and nothing that runs pods.

@@ -8,7 +8,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -23,15 +22,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/internal/operator"
 	"github.com/gantry-operator/gantry/test/apiserver"
+	"github.com/gantry-operator/gantry/test/loopback"
 	"github.com/gantry-operator/gantry/test/memory"
 )
 
@@ -64,13 +62,7 @@ func beManager() error {
 	if err != nil {
 		return err
 	}
-	log := zap.New(zap.UseFlagOptions(&options.Zap))
-	ctrl.SetLogger(log)
-	config, err := ctrl.GetConfig()
-	if err != nil {
-		return err
-	}
-	return operator.Run(ctx, options, config, log)
+	return operator.Main(ctx, options)
 }
 
 // world is an API server, a manager, and the pods.
@@ -129,7 +121,7 @@ func (w *world) startManager(environment *envtest.Environment) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: "manager", Labels: map[string]string{"app.kubernetes.io/name": "gantry"}},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "manager", Image: "localhost/gantry:test"}}},
 	})
-	w.hub, w.artifacts = freeAddress(w.t), freeAddress(w.t)
+	w.hub, w.artifacts = loopback.FreeAddress(w.t), loopback.FreeAddress(w.t)
 	output, err := os.Create(w.log)
 	if err != nil {
 		w.t.Fatal(err)
@@ -153,16 +145,6 @@ func (w *world) startManager(environment *envtest.Environment) {
 			w.t.Logf("the end of what the manager said (%v):\n%s", err, text[max(0, len(text)-20_000):])
 		}
 	})
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 func (w *world) create(objects ...client.Object) {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/gantry-operator/gantry/test/docs"
 	"github.com/gantry-operator/gantry/test/e2e/stage"
+	"github.com/gantry-operator/gantry/test/loopback"
 )
 
 const (
@@ -60,7 +60,7 @@ func install(t *testing.T, s *stage.Stage, kubeconfig string) *installation {
 	argo := &installation{Stage: s, folder: t.TempDir(), ports: map[string]string{}}
 	argo.configure(t, kubeconfig)
 	for _, name := range []string{"redis", "repo-server", "server", "repo-server-metrics", "controller-metrics", "server-metrics"} {
-		argo.ports[name] = freePort(t)
+		argo.ports[name] = loopback.FreePort(t)
 	}
 	argo.start(t, kubeconfig)
 	return argo
@@ -169,21 +169,6 @@ func (a *installation) path(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return folder
-}
-
-// freePort is a port of the loopback that nobody listens on.
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	address, isTCP := listener.Addr().(*net.TCPAddr)
-	if !isTCP {
-		t.Fatalf("listening on %s", listener.Addr())
-	}
-	return strconv.Itoa(address.Port)
 }
 
 // answers waits until somebody listens.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -25,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
+	"github.com/gantry-operator/gantry/test/loopback"
 )
 
 // TestPrometheus has a real Prometheus collect from the manager as docs/metrics.md says: over TLS, with a token that is
@@ -100,7 +100,7 @@ func (s *story) prometheus() *prometheus {
 	rules, err := os.ReadFile("../../config/prometheus/alerts.yaml")
 	s.Must(err)
 
-	folder, address := s.T.TempDir(), freeAddress(s.T)
+	folder, address := s.T.TempDir(), loopback.FreeAddress(s.T)
 	for name, text := range map[string]string{
 		"token": s.metricsToken(), "ca.crt": string(secret.Data["ca.crt"]),
 		"alerts.yaml": regexp.MustCompile(`(?m)^    for: .*$`).ReplaceAllString(string(rules), "    for: 1s"),
@@ -151,17 +151,6 @@ func (s *story) metricsToken() string {
 	token, err := s.Kube.CoreV1().ServiceAccounts(s.Name).CreateToken(s.Ctx, "prometheus", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
 	s.Must(err)
 	return token.Status.Token
-}
-
-// freeAddress is an address of loopback that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 // until waits until a query has as many series as wanted.
