@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -21,7 +22,9 @@ func (s *story) command(folder, commands string, environment ...string) *exec.Cm
 	s.T.Helper()
 	kubeconfig := filepath.Join(folder, ".kubeconfig")
 	s.Must(s.WriteKubeconfig(os.Getenv("KUBECONFIG"), kubeconfig))
-	command := exec.CommandContext(s.Ctx, "bash", "-euo", "pipefail", "-c", commands)
+	ctx, cancel := context.WithTimeout(s.Ctx, s.Patience)
+	s.T.Cleanup(cancel)
+	command := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", commands)
 	command.Dir = folder
 	command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + folder, "KUBECONFIG=" + kubeconfig, "PULUMI_SKIP_UPDATE_CHECK=true"}, environment...)
 	return command
@@ -66,12 +69,7 @@ func TestAShellInThePod(t *testing.T) {
 	s.program("greeting", greeting)
 	s.AwaitReady(s.stack("web", "greeting", onImage))
 	for _, commands := range docs.RunBy(t, "docs/troubleshooting.md") {
-		terminal, err := pty.Start(s.command(t.TempDir(), strings.ReplaceAll(commands, "NAME", "web")))
-		s.Must(err)
-		defer terminal.Close()
-		_, err = terminal.WriteString("tty; ls /share/workspace; echo \"the hub is $GANTRY_HUB\"; exit\n")
-		s.Must(err)
-		shown := readTerminal(terminal)
+		shown := s.inTerminal(strings.ReplaceAll(commands, "NAME", "web"), "tty; ls /share/workspace; echo \"the hub is $GANTRY_HUB\"; exit\n")
 		for _, want := range []string{"/dev/pts/", "Pulumi.yaml", "the hub is " + s.hub()} {
 			if !strings.Contains(shown, want) {
 				t.Errorf("the terminal does not show %q, but:\n%s", want, shown)
@@ -80,10 +78,16 @@ func TestAShellInThePod(t *testing.T) {
 	}
 }
 
-// readTerminal reads what a terminal shows until its program ends.
-func readTerminal(terminal *os.File) string {
+// inTerminal runs commands in a terminal, in which somebody types, and returns what it shows until they end.
+func (s *story) inTerminal(commands, typed string) string {
+	s.T.Helper()
+	terminal, err := pty.Start(s.command(s.T.TempDir(), commands))
+	s.Must(err)
+	defer terminal.Close()
+	_, err = terminal.WriteString(typed)
+	s.Must(err)
 	var shown bytes.Buffer
-	_, _ = shown.ReadFrom(terminal) // the terminal fails when its program has ended
+	_, _ = shown.ReadFrom(terminal) // reading fails when the program has ended
 	return shown.String()
 }
 
