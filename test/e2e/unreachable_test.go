@@ -16,7 +16,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
@@ -92,7 +91,7 @@ func TestWhyTheAgentDoesNotReachTheManager(t *testing.T) {
 func (s *story) triesEverMoreSeldom(workspace string) {
 	s.T.Helper()
 	pod := s.Pod(workspace)
-	s.Must(s.Client.Get(s.Ctx, client.ObjectKeyFromObject(pod), pod))
+	s.Await(pod, "to have its container started again", func() bool { return restartsOf(pod) > 0 && running(pod) })
 	if restarts := restartsOf(pod); restarts != 1 {
 		s.T.Errorf("the container has ended %d times to tell the reason, want once", restarts)
 	}
