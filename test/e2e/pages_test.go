@@ -98,7 +98,7 @@ func TestMovingToAnotherBackend(t *testing.T) {
 	s.program("moving", strings.Replace(long, "seconds: 20", "seconds: 0", 1))
 	stack := s.stack("prod", "moving", onImage)
 	s.AwaitReady(stack)
-	prepare := fmt.Sprintf("exec 2>&1; set -eux; mkdir -p /state/new /tmp/program; cp Pulumi.yaml /tmp/program; cd /tmp/program; export PULUMI_CONFIG_PASSPHRASE=%q\n", s.passphrase())
+	prepare := fmt.Sprintf("exec 2>&1; set -eux; unset PULUMI_BACKEND_URL; mkdir -p /state/new /tmp/program; cp Pulumi.yaml /tmp/program; cd /tmp/program; export PULUMI_CONFIG_PASSPHRASE=%q\n", s.passphrase())
 	words := strings.NewReplacer("s3://old", "file:///state", "s3://new", "file:///state/new")
 	for _, commands := range docs.RunBy(t, "docs/guides/backends.md") {
 		said, err := s.Shell(s.Ctx, "prod", prepare+words.Replace(commands)+"\nls")
