@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -105,6 +106,19 @@ serviceMonitor: {enabled: true, namespace: monitoring, interval: 30s, telemetryP
 	}}
 	if diff := cmp.Diff(want, endpoints); diff != "" || monitor.GetNamespace() != "monitoring" || monitor.GetLabels()["release"] != "prometheus" {
 		t.Errorf("ServiceMonitor in %s with labels %v (-want +got):\n%s", monitor.GetNamespace(), monitor.GetLabels(), diff)
+	}
+}
+
+// The manager tells Flux's notification controller of events if it is given its address, and nobody otherwise.
+func TestEventsAddress(t *testing.T) {
+	const address = "http://notification-controller.flux-system.svc.cluster.local./"
+	if o := options(t, as[appsv1.Deployment](t, template(t, "--set", "controller.eventsAddr="+address), manager)); o.EventsAddress != address {
+		t.Errorf("events are told to %q", o.EventsAddress)
+	}
+	for _, argument := range as[appsv1.Deployment](t, template(t), manager).Spec.Template.Spec.Containers[0].Args {
+		if strings.Contains(argument, "events-addr") {
+			t.Errorf("without an address there is the argument %s", argument)
+		}
 	}
 }
 

@@ -73,6 +73,8 @@ func TestWrongValues(t *testing.T) {
 		"PullSecret":      {set: "imagePullSecrets[0].nam=pull", says: "/imagePullSecrets/0"},
 		"AgentPath":       {set: "workspaceImage.agentPath=bin/agent", says: "/workspaceImage/agentPath"},
 		"Argument":        {set: "controller.extraArgs[0]=idle", says: "/controller/extraArgs/0"},
+		"EventsAddress":   {set: "controller.eventsAddr=notification-controller.flux-system", says: "/controller/eventsAddr"},
+		"EventsUser":      {set: "controller.eventsAddr=http://user:word@host/", says: "/controller/eventsAddr"},
 		"WebhookSecret":   {set: "webhook.secretName=", says: "/webhook/secretName"},
 		"MetricsPath":     {set: "serviceMonitor.telemetryPath=metrics", says: "/serviceMonitor/telemetryPath"},
 		"Environment":     {set: "extraEnv[0].value=http://proxy", says: "/extraEnv/0"},

@@ -24,6 +24,9 @@ args:
 {{- end }}
 - --idle-timeout={{ .Values.controller.idleTimeout }}
 - --cancel-grace-period={{ .Values.controller.cancelGracePeriod }}
+{{- with .Values.controller.eventsAddr }}
+- --events-addr={{ . }}
+{{- end }}
 - --zap-log-level={{ .Values.controller.logLevel }}
 - --zap-encoder={{ .Values.controller.logFormat }}
 - --zap-time-encoding=iso8601
