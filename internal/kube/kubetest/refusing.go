@@ -2,6 +2,7 @@ package kubetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -26,8 +27,8 @@ func (r Refusing) refuses(verb string, object client.Object, namespace, name str
 	if err != nil || verb != r.Verb || kind.Kind != r.Kind {
 		return err
 	}
-	return apierrors.NewForbidden(r.Resource, name, fmt.Errorf("User %q cannot %s resource %q in API group %q in the namespace %q",
-		Manager, verb, r.Resource.Resource, r.Resource.Group, namespace))
+	words := fmt.Sprintf("User %q cannot %s resource %q in API group %q in the namespace %q", Manager, verb, r.Resource.Resource, r.Resource.Group, namespace)
+	return apierrors.NewForbidden(r.Resource, name, errors.New(words))
 }
 
 // Get reads, if it may.
