@@ -25,6 +25,9 @@ needed=(
 	/usr/bin/curl:curl
 	/usr/bin/openssl:openssl
 	/usr/bin/redis-server:redis-server
+	/usr/bin/skopeo:skopeo
+	/usr/bin/docker-registry:docker-registry
+	/usr/bin/qemu-aarch64:qemu-user
 )
 missing=()
 for pair in "${needed[@]}"; do

@@ -29,7 +29,7 @@ func TestPages(t *testing.T) {
 }
 
 // runs tells whether a block is commands that the page runs itself.
-func (b block) runs() bool { return b.language == "sh" && b.notRun == "" && b.runBy == "" }
+func (b block) runs() bool { return b.language == "sh" && b.runBy == "" }
 
 // together is the session of the blocks of a page that are run beside other pages.
 const together = ""

@@ -3,11 +3,11 @@
 //
 //   - yaml with kinds is created on a real API server, which refuses unknown fields and what breaks a rule;
 //   - sh runs on the embedded cluster: a page is one session of a shell, in a namespace of its own;
+//   - the commands of a dockerfile run with the CLI made here;
 //   - json is parsed, go is parsed, text is for people.
 //
 // A comment before a block says what is not to be seen from it: `<!-- test: WORDS -->`, where the words are
 //
-//   - `not run: REASON`: the block cannot run here. It is parsed, and how many there are is bounded;
 //   - `file NAME`: the block is a file of that name for the commands of the page, beside what else it is;
 //   - `part of KIND PATH`: yaml that belongs at a path of an object, such as `part of Stack spec`;
 //   - `values`, `kustomization`, `prometheus`: yaml of Helm for our chart, of kustomize, of Prometheus;
@@ -54,7 +54,7 @@ func (b block) String() string { return fmt.Sprintf("%s:%d", b.page, b.line) }
 
 // directive is what the comment before a block says.
 type directive struct {
-	notRun, runBy, file, kind, path string
+	runBy, file, kind, path string
 	// as is how the text is to be understood: values, kustomization, prometheus, output, or by itself.
 	as string
 	// with are things that the session of the block finds.
@@ -111,10 +111,6 @@ func parseDirective(said string) (directive, error) {
 	d := directive{}
 	for said != "" {
 		var word string
-		if reason, isReason := strings.CutPrefix(said, "not run: "); isReason {
-			d.notRun = reason
-			return d, nil
-		}
 		word, said, _ = strings.Cut(said, "; ")
 		if !d.take(word) {
 			return directive{}, fmt.Errorf("nobody knows what %q means before a block", word)
@@ -160,12 +156,14 @@ func (b block) problem() string {
 		"text": {"", "output"},
 		"sh":   {""},
 		"go":   {""},
+
+		"dockerfile": {""},
 	}
 	switch as, known := takes[b.language]; {
 	case b.language == "":
-		return "the block has no language: one of yaml, sh, json, go and text"
+		return "the block has no language: one of yaml, sh, dockerfile, json, go and text"
 	case !known:
-		return fmt.Sprintf("the language %q is not one of yaml, sh, json, go and text", b.language)
+		return fmt.Sprintf("the language %q is not one of yaml, sh, dockerfile, json, go and text", b.language)
 	case !slices.Contains(as, b.as):
 		return fmt.Sprintf("%q means nothing before %s", b.as, b.language)
 	case (b.runBy != "" || b.alone != "") && b.language != "sh":

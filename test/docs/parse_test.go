@@ -27,9 +27,9 @@ func TestParse(t *testing.T) {
 			page: "````text\n```\n````",
 			want: []block{{page: "p", line: 1, language: "text", text: "```\n"}},
 		},
-		"NotRun": {
-			page: text("<!-- test: not run: needs AWS; and money -->", "", "'''sh", "'''"),
-			want: []block{{page: "p", line: 3, language: "sh", directive: directive{notRun: "needs AWS; and money"}}},
+		"Apart": {
+			page: text("<!-- test: with checkout -->", "", "'''sh", "'''"),
+			want: []block{{page: "p", line: 3, language: "sh", directive: directive{with: []string{"checkout"}}}},
 		},
 		"Several": {
 			page: text("<!-- test: file x.yaml; values; with git -->", "'''yaml", "'''"),

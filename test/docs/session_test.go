@@ -189,7 +189,7 @@ func (s session) compare(t *testing.T, blocks []block) {
 		switch {
 		case b.runs():
 			printed = s.read(t, fmt.Sprintf(".output-%d", i))
-		case b.as == "output" && b.notRun == "":
+		case b.as == "output":
 			if missing := firstMissing(printed, s.replace(b.text)); missing != "" {
 				t.Errorf("%s: %q is not in what the commands before have printed:\n%s", b, missing, printed)
 			}

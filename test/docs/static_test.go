@@ -10,13 +10,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 )
-
-// mostNotRun is how many blocks may be there that cannot run here. Think twice before you raise it.
-const mostNotRun = 2
 
 // tool is a program of the project's, or of the machine. Without it nothing is proven.
 func tool(t *testing.T, name string) string {
@@ -87,17 +83,6 @@ func each(t *testing.T, wanted func(block) bool, check func(block)) {
 	t.Logf("%d blocks", count)
 }
 
-func TestBlocksThatAreNotRun(t *testing.T) {
-	var all []string
-	each(t, func(b block) bool { return b.notRun != "" }, func(b block) {
-		all = append(all, b.String()+" "+b.notRun)
-	})
-	if len(all) > mostNotRun {
-		slices.Sort(all)
-		t.Errorf("%d blocks are not run, and there may be %d:\n%s", len(all), mostNotRun, strings.Join(all, "\n"))
-	}
-}
-
 func TestShellIsShell(t *testing.T) {
 	made := targets(t)
 	uses := regexp.MustCompile(`(?m)(?:^|[|;&]\s*)\s*(?:[A-Z_]+=\S+ )*make ([a-z0-9.-]*[a-z0-9])`)
@@ -163,13 +148,13 @@ func TestJSONAndGo(t *testing.T) {
 func TestValues(t *testing.T) {
 	chart := filepath.Join(root, "charts/gantry")
 	depend(t, chart)
-	each(t, func(b block) bool { return b.as == "values" && b.notRun == "" }, func(b block) {
+	each(t, func(b block) bool { return b.as == "values" }, func(b block) {
 		accept(t, b, b.text, tool(t, "helm"), "template", "gantry", chart, "--namespace", "gantry-system", "--values", "-")
 	})
 }
 
 func TestPrometheus(t *testing.T) {
-	each(t, func(b block) bool { return b.as == "prometheus" && b.notRun == "" }, func(b block) {
+	each(t, func(b block) bool { return b.as == "prometheus" }, func(b block) {
 		file := filepath.Join(t.TempDir(), "prometheus.yaml")
 		if err := os.WriteFile(file, []byte(b.text), 0o600); err != nil {
 			t.Fatal(err)
@@ -186,7 +171,7 @@ func TestPrometheus(t *testing.T) {
 func TestKustomizations(t *testing.T) {
 	depend(t, filepath.Join(root, "config"))
 	published := regexp.MustCompile(`https://github\.com/gantry-operator/gantry//?([a-z/]+)(\?ref=[^\], \n]*)?`)
-	each(t, func(b block) bool { return b.as == "kustomization" && b.notRun == "" }, func(b block) {
+	each(t, func(b block) bool { return b.as == "kustomization" }, func(b block) {
 		work, err := os.MkdirTemp(filepath.Join(root, "bin"), "kustomization-") //nolint:usetesting // kustomize takes relative paths only, within the repository
 		if err != nil {
 			t.Fatal(err)

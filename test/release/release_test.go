@@ -1,5 +1,5 @@
-// Package release owns the proof that a release is made, and what was downloaded of it verified, by the commands of
-// docs/releasing.md. What is in a release is looked at by the tests of test/tools/sbom.
+// Package release owns the proof that a release is made, published and what was downloaded of it verified by the commands of
+// the pages, and that its programs run where they are made for. What is in a release is looked at by the tests of test/tools/sbom.
 package release
 
 import (
@@ -23,18 +23,21 @@ func TestRelease(t *testing.T) {
 		t.Skip("NOT PROVEN: no release is made; run make release-check")
 	}
 	commands := docs.RunBy(t, "docs/releasing.md")
-	if len(commands) != 2 {
-		t.Fatalf("the page has %d blocks to make a release and to verify one, want 2", len(commands))
+	if len(commands) != 3 {
+		t.Fatalf("the page has %d blocks to make a release, to push it and to verify one, want 3", len(commands))
 	}
-	release, verify := strings.ReplaceAll(commands[0], published, version), commands[1]
+	release, push, verify := strings.ReplaceAll(commands[0], published, version), commands[1], commands[2]
 	for _, name := range []string{"one", "two"} {
 		checkout := filepath.Join(folder, name)
 		must(t, "../..", "make/checkout.sh "+checkout)
 		must(t, checkout, release)
 	}
+	one := released{checkout: filepath.Join(folder, "one"), version: version}
+	one.publish(t, push, docs.RunBy(t, "docs/install.md"))
+	one.runs(t)
 	downloaded := t.TempDir()
 	for _, name := range []string{"install.yaml", "SHA256SUMS"} {
-		text, err := os.ReadFile(filepath.Join(folder, "one", "dist", name))
+		text, err := os.ReadFile(one.file(name))
 		if err == nil {
 			err = os.WriteFile(filepath.Join(downloaded, name), text, 0o600)
 		}
@@ -52,21 +55,23 @@ func TestRelease(t *testing.T) {
 }
 
 // must runs commands that have to succeed.
-func must(t *testing.T, folder, commands string) {
+func must(t *testing.T, folder, commands string, environment ...string) string {
 	t.Helper()
-	if said, err := bash(t, folder, commands); err != nil {
+	said, err := bash(t, folder, commands, environment...)
+	if err != nil {
 		t.Fatalf("%v:\n%s\nand printed\n%s", err, commands, said)
 	}
+	return said
 }
 
 // bash runs commands as they are run by a person, who was not called by make.
-func bash(t *testing.T, folder, commands string) (string, error) {
+func bash(t *testing.T, folder, commands string, environment ...string) (string, error) {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", commands)
 	command.Dir = folder
-	command.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
+	command.Env = append(slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		return strings.HasPrefix(variable, "MAKE") || strings.HasPrefix(variable, "MFLAGS=") || strings.HasPrefix(variable, "VERSION=")
-	})
+	}), environment...)
 	said, err := command.CombinedOutput()
 	return string(said), err
 }
