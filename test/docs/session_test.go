@@ -164,7 +164,7 @@ func (s session) run(t *testing.T, n *stage.Namespace, blocks []block) {
 	command := exec.CommandContext(ctx, "bash", filepath.Join(s.folder, ".script"))
 	command.WaitDelay = 5 * time.Second
 	command.Env = []string{
-		"PATH=" + programs + ":" + os.Getenv("PATH"), "HOME=" + s.folder, "PAGE=" + s.folder,
+		"PATH=" + programs + ":" + os.Getenv("PATH"), "HOME=" + s.folder, "PULUMI_HOME=" + s.folder + "/.pulumi", "PAGE=" + s.folder,
 		"KUBECONFIG=" + filepath.Join(s.folder, ".kubeconfig"), "TOKEN=" + gitToken, "NAMESPACE=" + n.Name, "LC_ALL=C.UTF-8",
 	}
 	command.Env = append(command.Env, s.environment...)

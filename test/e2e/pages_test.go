@@ -26,7 +26,7 @@ func (s *story) command(folder, commands string, environment ...string) *exec.Cm
 	s.T.Cleanup(cancel)
 	command := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", commands)
 	command.Dir = folder
-	command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + folder, "KUBECONFIG=" + kubeconfig, "PULUMI_SKIP_UPDATE_CHECK=true"}, environment...)
+	command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + folder, "PULUMI_HOME=" + folder + "/.pulumi", "KUBECONFIG=" + kubeconfig, "PULUMI_SKIP_UPDATE_CHECK=true"}, environment...)
 	return command
 }
 
