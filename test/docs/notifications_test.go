@@ -120,14 +120,17 @@ func (s *notified) sent(revision, reason, summary string) eventv1.Event {
 	}
 }
 
-// manager gives the manager the arguments that the page has in values of the chart, until the test ends.
+// manager gives the manager the address that the page has in values of the chart, until the test ends.
 func (s *notified) manager(blocks []block) {
 	s.T.Helper()
 	var values struct {
-		Controller struct{ ExtraArgs []string }
+		Controller struct{ EventsAddr string }
 	}
 	i := slices.IndexFunc(blocks, func(b block) bool { return b.as == "values" })
 	s.Must(yaml.Unmarshal([]byte(blocks[i].text), &values))
+	if values.Controller.EventsAddr == "" {
+		s.T.Fatalf("%s does not say where events go", blocks[i])
+	}
 	deployment, err := s.Cluster.Deployment(s.Ctx)
 	s.Must(err)
 	before := slices.Clone(deployment.Spec.Template.Spec.Containers[0].Args)
@@ -138,7 +141,7 @@ func (s *notified) manager(blocks []block) {
 	})
 	ctx, cancel := context.WithTimeout(s.Ctx, s.Patience)
 	defer cancel()
-	s.Must(s.rollOut(ctx, append(slices.Clone(before), values.Controller.ExtraArgs...)))
+	s.Must(s.rollOut(ctx, append(slices.Clone(before), "--events-addr="+values.Controller.EventsAddr)))
 }
 
 // rollOut has the manager run with arguments.

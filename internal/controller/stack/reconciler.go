@@ -97,7 +97,8 @@ func (r *Reconciler) forget(ctx context.Context, stack client.ObjectKey) error {
 	if err := r.leaveElsewhere(ctx, stack); err != nil {
 		return err
 	}
-	return r.releaseUpdates(ctx, stack, "")
+	_, err := r.releaseUpdates(ctx, stack, "")
+	return err
 }
 
 // unfollow lets go of a Stack's source.
@@ -138,7 +139,11 @@ func (r *Reconciler) step(ctx context.Context, stack *pulumiv1.Stack) (time.Dura
 	if observed.Update != nil && step.Act != Supersede {
 		underWay = observed.Update.Name
 	}
-	if err := r.releaseUpdates(ctx, client.ObjectKeyFromObject(stack), underWay); err != nil {
+	updates, err := r.releaseUpdates(ctx, client.ObjectKeyFromObject(stack), underWay)
+	if err != nil {
+		return 0, err
+	}
+	if err := r.forgetUpdates(ctx, surplus(updates, stack, underWay)); err != nil {
 		return 0, err
 	}
 	return step.After, r.relieve(ctx, stack, step)

@@ -60,7 +60,7 @@ func (r *Reconciler) conclude(ctx context.Context, stack *pulumiv1.Stack, o Obse
 		return nil
 	}
 	// Before the Stack goes: once it is gone, the garbage collector takes the trace of it from its Updates.
-	if err := r.releaseUpdates(ctx, client.ObjectKeyFromObject(stack), ""); err != nil {
+	if _, err := r.releaseUpdates(ctx, client.ObjectKeyFromObject(stack), ""); err != nil {
 		return err
 	}
 	return r.release(ctx, stack, o)

@@ -49,11 +49,11 @@ func sourceServedByPKO(o Observed) bool {
 
 // releaseUpdates removes the Stack's finalizer, which PKO puts on its Updates too, from those whose result is on record
 // or does not count: all but the one under way. Nobody else would, so that these Updates, and the Stack's namespace,
-// could never go.
-func (r *Reconciler) releaseUpdates(ctx context.Context, stack client.ObjectKey, underWay string) error {
+// could never go. It answers all Updates of the Stack.
+func (r *Reconciler) releaseUpdates(ctx context.Context, stack client.ObjectKey, underWay string) ([]autov1alpha1.Update, error) {
 	var list autov1alpha1.UpdateList
 	if err := r.Client.List(ctx, &list, client.InNamespace(stack.Namespace), client.MatchingFields{indexStack: stack.Name}); err != nil {
-		return fmt.Errorf("list the Updates of the Stack: %w", err)
+		return nil, fmt.Errorf("list the Updates of the Stack: %w", err)
 	}
 	for i := range list.Items {
 		update := &list.Items[i]
@@ -63,8 +63,8 @@ func (r *Reconciler) releaseUpdates(ctx context.Context, stack client.ObjectKey,
 		was := update.DeepCopy()
 		controllerutil.RemoveFinalizer(update, pulumiv1.Finalizer)
 		if err := r.patchFinalizers(ctx, update, was); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("release Update %s: %w", update.Name, err)
+			return nil, fmt.Errorf("release Update %s: %w", update.Name, err)
 		}
 	}
-	return nil
+	return list.Items, nil
 }
