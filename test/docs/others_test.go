@@ -1,7 +1,6 @@
 package docs
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -57,11 +56,8 @@ func (s *session) hooks(t *testing.T, n *stage.Namespace) {
 		manager.ServeHTTP(w, r)
 	}))
 	t.Cleanup(ingress.Close)
-	var authority bytes.Buffer
-	if err := pem.Encode(&authority, &pem.Block{Type: "CERTIFICATE", Bytes: ingress.Certificate().Raw}); err != nil {
-		t.Fatal(err)
-	}
-	s.write(t, ".hooks.crt", authority.String())
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ingress.Certificate().Raw})
+	s.write(t, ".hooks.crt", string(authority))
 	s.write(t, ".curlrc", fmt.Sprintf("cacert = %q\nconnect-to = \"hooks.example.com:443:%s\"\n", filepath.Join(s.folder, ".hooks.crt"), ingress.Listener.Addr()))
 }
 

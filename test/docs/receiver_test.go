@@ -5,16 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"os"
-	"os/exec"
-	"path/filepath"
+	"fmt"
 	"strings"
 
 	eventv1 "github.com/fluxcd/pkg/apis/event/v1beta1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
+	"k8s.io/client-go/util/cert"
 
 	"github.com/gantry-operator/gantry/test/e2e/stage"
 )
@@ -50,7 +47,7 @@ spec:
   containers:
   - name: events
     image: localhost/gantry-e2e:dev
-    command: [node, -e]
+    command: [node, -e, %q]
     securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
     readinessProbe: {tcpSocket: {port: 8443}, periodSeconds: 1}
     volumeMounts: [{name: tls, mountPath: /tls, readOnly: true}]
@@ -60,27 +57,15 @@ spec:
 // receiver starts the service that the page names, with a certificate of its own.
 func (s *notified) receiver() {
 	s.T.Helper()
-	folder, host := s.page.folder, "events-host."+s.n.Name+".svc"
-	key := filepath.Join(s.T.TempDir(), "tls.key")
-	command := exec.CommandContext(s.Ctx, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-		"-days", "2", "-subj", "/CN=events", "-addext", "subjectAltName=DNS:"+host, "-keyout", key, "-out", filepath.Join(folder, "events.crt"))
-	if said, err := command.CombinedOutput(); err != nil {
-		s.T.Fatalf("making a certificate: %v\n%s", err, said)
-	}
-	private, err := os.ReadFile(key)
+	host := "events-host." + s.n.Name + ".svc"
+	certificate, key, err := cert.GenerateSelfSignedCertKey(host, nil, nil)
 	s.Must(err)
+	s.page.write(s.T, "events.crt", string(certificate))
 	s.Must(s.Cluster.Client.Create(s.Ctx, &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: s.n.Name, Name: "events-host"},
-		StringData: map[string]string{"tls.crt": s.page.read(s.T, "events.crt"), "tls.key": string(private)},
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.n.Name, Name: "events-host"}, Data: map[string][]byte{"tls.crt": certificate, "tls.key": key},
 	}))
-	service, pod := &corev1.Service{}, &corev1.Pod{}
-	for i, object := range []client.Object{service, pod} {
-		s.Must(yaml.UnmarshalStrict([]byte(strings.Split(eventsManifests, "---")[i]), object))
-		object.SetNamespace(s.n.Name)
-	}
-	pod.Spec.Containers[0].Command = append(pod.Spec.Containers[0].Command, eventsHost)
-	s.Must(s.Cluster.Client.Create(s.Ctx, service))
-	s.Must(s.Cluster.Client.Create(s.Ctx, pod))
+	pod := &corev1.Pod{}
+	s.Must(s.n.Make(s.Ctx, fmt.Sprintf(eventsManifests, eventsHost), &corev1.Service{}, pod))
 	s.Await(pod, "to listen", func() bool { return stage.PodReady(pod) })
 	s.page.words = append(s.page.words, publicEvents, host)
 }

@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/yaml"
 
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/test/doubles/pulumicloud"
@@ -51,12 +50,7 @@ type cloud struct {
 func (s *story) startCloud() *cloud {
 	s.T.Helper()
 	pod, service := &corev1.Pod{}, &corev1.Service{}
-	for i, object := range []any{pod, service} {
-		s.Must(yaml.UnmarshalStrict([]byte(strings.Split(cloudInCluster, "---")[i]), object))
-	}
-	pod.Namespace, service.Namespace = s.Name, s.Name
-	s.Must(s.Client.Create(s.Ctx, pod))
-	s.Must(s.Client.Create(s.Ctx, service))
+	s.Must(s.Make(s.Ctx, cloudInCluster, pod, service))
 	s.Must(s.Client.Create(s.Ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "cloud"}, StringData: map[string]string{"accessToken": pulumicloud.Token},
 	}))

@@ -15,7 +15,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	"github.com/gantry-operator/gantry/test/e2e/stage"
@@ -316,11 +315,7 @@ func TestArchiveOfAnotherServer(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "files"}, BinaryData: map[string][]byte{"a.tar.gz": archive},
 	}))
 	pod, service := &corev1.Pod{}, &corev1.Service{}
-	for i, object := range []client.Object{pod, service} {
-		s.Must(yaml.UnmarshalStrict([]byte(strings.Split(serverManifest, "---")[i]), object))
-		object.SetNamespace(s.Name)
-		s.Must(s.Client.Create(s.Ctx, object))
-	}
+	s.Must(s.Make(s.Ctx, serverManifest, pod, service))
 	s.Await(pod, "to answer", func() bool { return stage.PodReady(pod) })
 	sum := sha256.Sum256(archive)
 	s.workspace("packed", fmt.Sprintf(`{spec: {flux: {url: "http://archives.%s.svc/a.tar.gz", digest: "sha256:%x", dir: app}}}`, s.Name, sum))

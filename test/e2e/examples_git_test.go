@@ -141,11 +141,8 @@ func (e *exampleStory) fromGit() {
 func (e *exampleStory) startEgress() *corev1.Pod {
 	e.T.Helper()
 	pod, service := &corev1.Pod{}, &corev1.Service{}
-	for i, object := range []client.Object{pod, service} {
-		e.Must(yaml.UnmarshalStrict([]byte(strings.Split(egressManifest, "---")[i]), object))
-		object.SetNamespace(cloudNamespace)
-		e.Must(e.Client.Create(e.Ctx, object))
-	}
+	there := &stage.Namespace{Stage: e.Stage, Name: cloudNamespace}
+	e.Must(there.Make(e.Ctx, egressManifest, pod, service))
 	e.Await(pod, "to answer", func() bool { return stage.PodReady(pod) })
 	return pod
 }

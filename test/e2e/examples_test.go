@@ -16,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	"github.com/gantry-operator/gantry/test/doubles/pulumicloud"
@@ -101,11 +100,8 @@ func (e *exampleStory) startCloud() {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: cloudNamespace}}
 	e.make(namespace)
 	pod, service := &corev1.Pod{}, &corev1.Service{}
-	for i, object := range []client.Object{pod, service} {
-		e.Must(yaml.UnmarshalStrict([]byte(strings.Split(cloudManifest, "---")[i]), object))
-		object.SetNamespace(cloudNamespace)
-		e.Must(e.Client.Create(e.Ctx, object))
-	}
+	there := &stage.Namespace{Stage: e.Stage, Name: cloudNamespace}
+	e.Must(there.Make(e.Ctx, cloudManifest, pod, service))
 	e.make(&corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: published, Name: "pulumi-api-secret"},
 		StringData: map[string]string{"accessToken": pulumicloud.Token},

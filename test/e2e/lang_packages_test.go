@@ -14,7 +14,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/yaml"
 
 	"github.com/gantry-operator/gantry/test/e2e/stage"
 )
@@ -65,12 +64,7 @@ type packages struct {
 func (s *story) startPackages() *packages {
 	s.T.Helper()
 	pod, service := &corev1.Pod{}, &corev1.Service{}
-	for i, object := range []any{pod, service} {
-		s.Must(yaml.UnmarshalStrict([]byte(strings.Split(packagesManifest, "---")[i]), object))
-	}
-	pod.Namespace, service.Namespace = s.Name, s.Name
-	s.Must(s.Client.Create(s.Ctx, pod))
-	s.Must(s.Client.Create(s.Ctx, service))
+	s.Must(s.Make(s.Ctx, packagesManifest, pod, service))
 	s.Must(s.Client.Create(s.Ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "npm"}, StringData: map[string]string{"token": npmToken},
 	}))

@@ -2,24 +2,18 @@ package e2e
 
 import (
 	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
-	"math/big"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/cert"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
 	"github.com/gantry-operator/gantry/test/e2e/stage"
@@ -96,24 +90,20 @@ func (s *story) startSecond() string {
 		}
 	})
 	host := "second." + home.Name + ".svc"
-	certificate, key := selfSigned(s.T, host)
+	certificate, key, err := cert.GenerateSelfSignedCertKey(host, nil, nil)
+	s.Must(err)
 	token := randomHex(s.T)
 	s.Must(s.Client.Create(s.Ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: home.Name, Name: "second"},
-		StringData: map[string]string{"tls.crt": certificate, "tls.key": key, "tokens.csv": token + ",story,story,system:masters\n"},
+		Data:       map[string][]byte{"tls.crt": certificate, "tls.key": key, "tokens.csv": []byte(token + ",story,story,system:masters\n")},
 	}))
 	pod, service := &corev1.Pod{}, &corev1.Service{}
-	for i, object := range []any{pod, service} {
-		s.Must(yaml.UnmarshalStrict([]byte(strings.Split(secondCluster, "---")[i]), object))
-	}
-	pod.Namespace, service.Namespace = home.Name, home.Name
-	s.Must(s.Client.Create(s.Ctx, pod))
-	s.Must(s.Client.Create(s.Ctx, service))
+	s.Must(home.Make(s.Ctx, secondCluster, pod, service))
 	s.Await(pod, "to answer", func() bool { return stage.PodReady(pod) })
 	s.T.Cleanup(func() { s.showIfFailed(home) })
 	kubeconfig, err := json.Marshal(map[string]any{
 		"apiVersion": "v1", "kind": "Config", "current-context": "second",
-		"clusters": []any{map[string]any{"name": "second", "cluster": map[string]any{"server": "https://" + host, "certificate-authority-data": []byte(certificate)}}},
+		"clusters": []any{map[string]any{"name": "second", "cluster": map[string]any{"server": "https://" + host, "certificate-authority-data": certificate}}},
 		"users":    []any{map[string]any{"name": "story", "user": map[string]any{"token": token}}},
 		"contexts": []any{map[string]any{"name": "second", "context": map[string]any{"cluster": "second", "user": "story"}}},
 	})
@@ -232,28 +222,4 @@ func randomHex(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return hex.EncodeToString(raw)
-}
-
-// selfSigned makes a certificate for a host, which is its own authority, and its key, in PEM.
-func selfSigned(t *testing.T, host string) (certificate, key string) {
-	t.Helper()
-	private, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: host}, DNSNames: []string{host},
-		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	raw, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pemOf("CERTIFICATE", raw), pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(private))
-}
-
-func pemOf(kind string, raw []byte) string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: raw}))
 }

@@ -15,7 +15,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/cert"
-	"sigs.k8s.io/yaml"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	"github.com/gantry-operator/gantry/internal/tracing"
@@ -26,14 +25,14 @@ import (
 const collectorManifests = `
 apiVersion: v1
 kind: Pod
-metadata: {name: collector, namespace: %[1]s, labels: {app: collector}}
+metadata: {name: collector, labels: {app: collector}}
 spec:
   terminationGracePeriodSeconds: 1
   automountServiceAccountToken: false
   securityContext: {runAsNonRoot: true, runAsUser: 1000, fsGroup: 1000, seccompProfile: {type: RuntimeDefault}}
   containers:
   - name: collector
-    image: %[2]s
+    image: ` + image + `
     command: [/usr/local/bin/collector, --certificate=/tls/tls.crt, --key=/tls/tls.key]
     securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
     readinessProbe: {tcpSocket: {port: 4317}, periodSeconds: 1}
@@ -43,7 +42,7 @@ spec:
 ---
 apiVersion: v1
 kind: Service
-metadata: {name: collector, namespace: %[1]s}
+metadata: {name: collector}
 spec:
   selector: {app: collector}
   ports: [{name: grpc, port: 4317}]
@@ -83,15 +82,10 @@ func (s *story) collector() *collector {
 	certificate, key, err := cert.GenerateSelfSignedCertKey(c.host, nil, nil)
 	s.Must(err)
 	c.bundle = string(certificate)
-	pod, service, _ := strings.Cut(fmt.Sprintf(collectorManifests, s.Name, image), "---")
-	behind := &corev1.Service{}
-	s.Must(yaml.UnmarshalStrict([]byte(pod), c.pod))
-	s.Must(yaml.UnmarshalStrict([]byte(service), behind))
 	s.Must(s.Client.Create(s.Ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Name, Name: "collector"}, Data: map[string][]byte{"tls.crt": certificate, "tls.key": key},
 	}))
-	s.Must(s.Client.Create(s.Ctx, behind))
-	s.Must(s.Client.Create(s.Ctx, c.pod))
+	s.Must(s.Make(s.Ctx, collectorManifests, c.pod, &corev1.Service{}))
 	s.Await(c.pod, "to take traces", func() bool { return stage.PodReady(c.pod) })
 	return c
 }

@@ -16,7 +16,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/yaml"
 
 	autov1alpha1 "github.com/gantry-operator/gantry/api/auto/v1alpha1"
 	pulumiv1 "github.com/gantry-operator/gantry/api/pulumi/v1"
@@ -166,9 +165,7 @@ func (s *story) expired() string {
 		"tls.key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}),
 	}}))
 	pod := &corev1.Pod{}
-	s.Must(yaml.UnmarshalStrict([]byte(expiredHub), pod))
-	pod.Namespace = s.Name
-	s.Must(s.Client.Create(s.Ctx, pod))
+	s.Must(s.Make(s.Ctx, expiredHub, pod))
 	s.Await(pod, "to listen", func() bool { return stage.PodReady(pod) })
 	return pod.Status.PodIP
 }

@@ -8,13 +8,11 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 )
 
 // fluxManifests are the double of Flux's source-controller in a pod, and its Service.
@@ -29,7 +27,7 @@ spec:
   containers:
   - name: source-controller
     image: localhost/gantry-e2e:dev
-    command: [/usr/local/bin/flux-source, --address=:8080, "--base=http://source-controller.NAMESPACE.svc"]
+    command: [/usr/local/bin/flux-source, --address=:8080, "--base=http://source-controller.%s.svc"]
     securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
     readinessProbe: {httpGet: {path: /admin/ready, port: 8080}, periodSeconds: 1}
 ---
@@ -57,15 +55,8 @@ func (n *Namespace) StartFluxSources(ctx context.Context, definitions string) (*
 		return nil, err
 	}
 	pod, service := &corev1.Pod{}, &corev1.Service{}
-	for i, object := range []client.Object{pod, service} {
-		manifest := strings.ReplaceAll(strings.Split(fluxManifests, "---")[i], "NAMESPACE", n.Name)
-		if err := yaml.UnmarshalStrict([]byte(manifest), object); err != nil {
-			return nil, fmt.Errorf("the double of source-controller: %w", err)
-		}
-		object.SetNamespace(n.Name)
-		if err := n.Client.Create(ctx, object); err != nil {
-			return nil, fmt.Errorf("making the double of source-controller: %w", err)
-		}
+	if err := n.Make(ctx, fmt.Sprintf(fluxManifests, n.Name), pod, service); err != nil {
+		return nil, fmt.Errorf("the double of source-controller: %w", err)
 	}
 	if err := n.Until(ready, pod, "to be ready", func() bool { return PodReady(pod) }); err != nil {
 		return nil, err

@@ -3,11 +3,9 @@ package stage
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/yaml"
 
 	"github.com/gantry-operator/gantry/test/gitserver/remote"
 )
@@ -16,7 +14,7 @@ import (
 const gitHostManifests = `
 apiVersion: v1
 kind: Pod
-metadata: {name: %[1]s, namespace: %[2]s, labels: {app: %[1]s}}
+metadata: {name: %[1]s, labels: {app: %[1]s}}
 spec:
   terminationGracePeriodSeconds: 1
   automountServiceAccountToken: false
@@ -32,7 +30,7 @@ spec:
 ---
 apiVersion: v1
 kind: Service
-metadata: {name: %[1]s, namespace: %[2]s}
+metadata: {name: %[1]s}
 spec:
   selector: {app: %[1]s}
   # The pod is ready when its Service leads to it.
@@ -60,18 +58,8 @@ func (n *Namespace) StartGitHost(ctx context.Context, name string) (*GitHost, er
 // StartGitHostAs starts a git host that has the certificate of another host, for which it stands in.
 func (n *Namespace) StartGitHostAs(ctx context.Context, name, host string) (*GitHost, error) {
 	h := &GitHost{stage: n.Stage, pod: &corev1.Pod{}, service: &corev1.Service{}}
-	manifests := strings.Split(fmt.Sprintf(gitHostManifests, name, n.Name, host), "---")
-	if err := yaml.UnmarshalStrict([]byte(manifests[0]), h.pod); err != nil {
-		return nil, fmt.Errorf("the pod of the git host: %w", err)
-	}
-	if err := yaml.UnmarshalStrict([]byte(manifests[1]), h.service); err != nil {
-		return nil, fmt.Errorf("the Service of the git host: %w", err)
-	}
-	if err := n.Client.Create(ctx, h.service); err != nil {
-		return nil, fmt.Errorf("making the git host: %w", err)
-	}
-	if err := n.Client.Create(ctx, h.pod); err != nil {
-		return nil, fmt.Errorf("making the git host: %w", err)
+	if err := n.Make(ctx, fmt.Sprintf(gitHostManifests, name, n.Name, host), h.pod, h.service); err != nil {
+		return nil, fmt.Errorf("the git host: %w", err)
 	}
 	waiting, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()

@@ -24,17 +24,13 @@ func Manifests(files ...string) ([]*unstructured.Unstructured, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading manifests: %w", err)
 		}
-		reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text)))
-		for {
-			document, err := reader.Read()
-			if errors.Is(err, io.EOF) {
-				break
-			}
+		documents, err := split(text)
+		if err != nil {
+			return nil, fmt.Errorf("reading the manifests in %s: %w", file, err)
+		}
+		for _, document := range documents {
 			object := &unstructured.Unstructured{}
-			if err == nil {
-				err = yaml.Unmarshal(document, &object.Object)
-			}
-			if err != nil {
+			if err := yaml.Unmarshal(document, &object.Object); err != nil {
 				return nil, fmt.Errorf("reading the manifests in %s: %w", file, err)
 			}
 			if len(object.Object) > 0 {
@@ -43,6 +39,43 @@ func Manifests(files ...string) ([]*unstructured.Unstructured, error) {
 		}
 	}
 	return all, nil
+}
+
+// split cuts a text into its documents.
+func split(text []byte) ([][]byte, error) {
+	var documents [][]byte
+	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text)))
+	for {
+		document, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return documents, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		documents = append(documents, document)
+	}
+}
+
+// Make reads one manifest of a text into each of the objects, and makes these in the namespace.
+func (n *Namespace) Make(ctx context.Context, manifests string, objects ...client.Object) error {
+	documents, err := split([]byte(manifests))
+	if err != nil {
+		return fmt.Errorf("reading manifests: %w", err)
+	}
+	if len(documents) != len(objects) {
+		return fmt.Errorf("there are %d manifests for %d objects", len(documents), len(objects))
+	}
+	for i, object := range objects {
+		if err := yaml.UnmarshalStrict(documents[i], object); err != nil {
+			return fmt.Errorf("reading the manifest of a %T: %w", object, err)
+		}
+		object.SetNamespace(n.Name)
+		if err := n.Client.Create(ctx, object); err != nil {
+			return fmt.Errorf("making %T %s: %w", object, object.GetName(), err)
+		}
+	}
+	return nil
 }
 
 // Apply applies an object as kubectl would, in a namespace if it names none and its kind has one.
