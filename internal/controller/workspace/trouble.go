@@ -90,6 +90,9 @@ func silent(o *Observed, now time.Time) (trouble, bool) {
 	if status == nil || status.State.Running == nil {
 		return trouble{}, false
 	}
+	if t, ok := toldBefore(o, status); ok {
+		return t, true
+	}
 	since := status.State.Running.StartedAt.Time
 	// After a restart of the manager the agents of old pods are not late: they are counted from when they were missed.
 	if c := meta.FindStatusCondition(o.Workspace.Status.Conditions, autov1alpha1.ConditionTypeReconciling); c != nil {

@@ -117,7 +117,22 @@ func exitTrouble(o *Observed, container string, ended *corev1.ContainerStateTerm
 
 // unreachable says why the agent does not reach the manager, in the words that it left as its last.
 func unreachable(o *Observed, ended *corev1.ContainerStateTerminated) trouble {
-	return trouble{ReasonAgentNotConnected, fmt.Sprintf("the agent in pod %s does not reach the manager: %s", o.Pod.Name, strings.TrimSpace(ended.Message))}
+	return trouble{ReasonAgentNotConnected, unreachablePrefix(o) + strings.TrimSpace(ended.Message)}
+}
+
+func unreachablePrefix(o *Observed) string {
+	return fmt.Sprintf("the agent in pod %s does not reach the manager: ", o.Pod.Name)
+}
+
+// toldBefore keeps what the agent said when its container ended, while it runs again and nothing else is known: the kubelet
+// may forget how a container ended before, and then only the record knows it.
+func toldBefore(o *Observed, status *corev1.ContainerStatus) (trouble, bool) {
+	before := stateCondition(o.Workspace.Status.Conditions)
+	if status.RestartCount == 0 || status.LastTerminationState.Terminated != nil ||
+		before.Reason != ReasonAgentNotConnected || !strings.HasPrefix(before.Message, unreachablePrefix(o)) {
+		return trouble{}, false
+	}
+	return trouble{ReasonAgentNotConnected, before.Message}, true
 }
 
 // healed tells whether the agent has been connected since its container ended, so that what it said then is over.

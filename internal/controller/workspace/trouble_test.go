@@ -143,6 +143,25 @@ func TestTrouble(t *testing.T) {
 			},
 			now: 3 * time.Minute, reason: ReasonAgentNotConnected, message: "does not reach the manager: the manager refuses the pod's token: it has expired",
 		},
+		"KubeletForgotWhatTheAgentSaid": {
+			change: func(o *Observed) {
+				o.Pod.Status.ContainerStatuses[0].RestartCount = 1
+				o.Workspace.Status.Conditions = agentSaid("the agent in pod demo-workspace-0 does not reach the manager: gantry-hub does not answer at port 9443")
+			},
+			reason:  ReasonAgentNotConnected,
+			message: "the agent in pod demo-workspace-0 does not reach the manager: gantry-hub does not answer at port 9443",
+		},
+		"AnotherPodSaidIt": {
+			change: func(o *Observed) {
+				o.Workspace.Status.Conditions = agentSaid("the agent in pod demo-workspace-0 does not reach the manager: gantry-hub does not answer at port 9443")
+			},
+		},
+		"AgentSaidNothing": {
+			change: func(o *Observed) {
+				o.Pod.Status.ContainerStatuses[0].RestartCount = 1
+				o.Workspace.Status.Conditions = agentSaid("pod demo-workspace-0 runs, but its agent does not reach the manager")
+			},
+		},
 		"SidecarFails": {
 			change: func(o *Observed) {
 				o.Pod.Status.ContainerStatuses = append(o.Pod.Status.ContainerStatuses, corev1.ContainerStatus{Name: "side", State: waitingFor("ErrImagePull", "x")})
@@ -183,6 +202,13 @@ func TestTrouble(t *testing.T) {
 			}
 		})
 	}
+}
+
+// agentSaid is a record of an agent that is not connected.
+func agentSaid(message string) []metav1.Condition {
+	return []metav1.Condition{{
+		Type: "Reconciling", Status: "True", Reason: ReasonAgentNotConnected, Message: message, LastTransitionTime: metav1.NewTime(start()),
+	}}
 }
 
 func TestLatestWarning(t *testing.T) {
